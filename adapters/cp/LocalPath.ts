@@ -3,7 +3,7 @@ import { lstat, readlink, realpath, stat } from "node:fs/promises"
 import { dirname, resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import { UnfitDestination } from "../../src/copy/CopyErrors.ts"
-import { type CopyDestination, type CopySource, keepEnd, splitPath } from "../../src/copy/CopyRules.ts"
+import { type CopyDestination, type CopySource, splitPath, withPathEnd } from "../../src/copy/CopyRules.ts"
 import { ifThere, LocalFailed, onPath } from "../command/LocalFailed.ts"
 
 /** A local source. */
@@ -16,7 +16,7 @@ export const findSource = Effect.fnUntraced(function* (
   text: string,
   followLink: boolean
 ): Effect.fn.Return<LocalSource, LocalFailed> {
-  const path = keepEnd(resolve(text), text)
+  const path = withPathEnd(resolve(text), text)
   const read = followLink ? yield* onPath(text, () => realpath(path)) : path
   const found = yield* onPath(text, () => lstat(read))
   return { path: read, name: splitPath(path).name, isDirectory: found.isDirectory() }
@@ -29,7 +29,7 @@ const maxLinks = 10
 export const findDestination = Effect.fnUntraced(function* (
   text: string
 ): Effect.fn.Return<CopyDestination, LocalFailed | UnfitDestination> {
-  let path = keepEnd(resolve(text), text)
+  let path = withPathEnd(resolve(text), text)
   for (let links = 0; links <= maxLinks; links++) {
     const at = path
     const found = yield* ifThere(text, () => lstat(at))

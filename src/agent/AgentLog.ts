@@ -29,11 +29,11 @@ const limit = 1024 * 1024
 /** The most bytes of a record. A notice with the managers' details is far shorter, so longer records are skipped. */
 const maxRecord = 4096
 
-/** The pause between two looks for the notice of an agent that has just started, in milliseconds. It doubles up to `longestPause`. */
+/** The pause between two searches for the notice of an agent that has just started, in milliseconds. It doubles up to `longestPause`. */
 const firstPause = 50
 const longestPause = 1000
 /**
- * The timeout of one look, in milliseconds. A look that begins while the task starts may never end, because the request does not reach the
+ * The timeout of one search, in milliseconds. A search that begins while the task starts may never end, because the request does not reach the
  * node. In a wait for the notice, the timeout doubles up to `longestReadTimeout`, because a node that was unreachable responds late.
  */
 const readTimeout = 2000
@@ -100,7 +100,7 @@ const besideStdout = (log: Uint8Array): string =>
     .map(({ data }) => Buffer.from(data).toString())
     .join("")
 
-const look = Effect.fnUntraced(function* (origin: LogOrigin, follow: boolean) {
+const searchLog = Effect.fnUntraced(function* (origin: LogOrigin, follow: boolean) {
   const { host } = yield* Swarm
   const log = yield* readLog(origin, follow)
   return yield* Effect.try({
@@ -113,10 +113,10 @@ const look = Effect.fnUntraced(function* (origin: LogOrigin, follow: boolean) {
 })
 
 const lastNotice = Effect.fnUntraced(function* (origin: LogOrigin) {
-  const whole = yield* look(origin, false)
+  const whole = yield* searchLog(origin, false)
   // After a node was unreachable for 20 s, managers with engine 20.10 can't read its logs to the end until an engine restarts. They can
   // still follow them.
-  return (whole.isCutShort ? yield* look(origin, true) : whole).notice
+  return (whole.isCutShort ? yield* searchLog(origin, true) : whole).notice
 })
 
 /** Returns the last notice of an agent; `undefined` if there is none yet, or if the log can't be read within `timeout` milliseconds. */

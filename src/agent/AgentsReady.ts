@@ -14,7 +14,7 @@ import { runningAgents } from "./Agents.ts"
 const upTimeout = 300_000
 /** Milliseconds after which the rejections of a node count as final. */
 const refusalTimeout = 15_000
-/** Milliseconds between two looks. */
+/** Milliseconds between two checks. */
 const pause = 250
 /** Milliseconds within which a running agent must listen. */
 const listenTimeout = 60_000

@@ -43,18 +43,18 @@ export type ConvergeError =
   | ProtectedTarget
   | SwarmFailure
 
-/** The least pause between two looks at the managers, in milliseconds. */
+/** The least pause between two polls of the managers, in milliseconds. */
 const pause = 500
-/** The pause is at least this many times as long as the last look took, so that looks do not load the managers. */
+/** The pause is at least this many times as long as the last poll took, so that polls do not load the managers. */
 const pauseFactor = 10
 
 /**
- * Watches services until all of them have converged. Emits the progress of every service after each look at the managers; the last
+ * Watches services until all of them have converged. Emits the progress of every service after each poll of the managers; the last
  * element is the one in which all have converged.
  *
  * **Details**: a service has converged when its update is over and its wanted number of tasks are up: they run the current spec, have run
  * for 5 seconds, and are healthy if there is a health check. A task that Swarm does not restart (a job's, or one with the restart condition
- * `none` or `on-failure`) may have completed instead. A service that converged long ago passes at the first look.
+ * `none` or `on-failure`) may have completed instead. A service that converged long ago passes at the first poll.
  *
  * Fails with `ServiceNotConverged` as soon as a service won't converge by itself, with `ConvergeTimedOut`, with `NothingSelected` if the
  * service or stack does not exist, with `InvalidRequest` for an invalid timeout, and with the engine's errors.
@@ -94,11 +94,11 @@ const watch = Effect.fn("TaskExec.converge")(function* ({ services: words = [], 
   })
   const all = yield* inTime(Swarm.use((swarm) => swarm.listServices({})))
   const chosen = yield* servicesOf({ services: all, nodes: [], tasks: [] }, words, stack)
-  const look = makeLook(chosen, began)
+  const poll = makePoll(chosen, began)
   return Stream.paginate(
     0,
     Effect.fnUntraced(function* (wait: number) {
-      const [duration, verdicts] = yield* inTime(Effect.delay(Effect.timed(look), wait))
+      const [duration, verdicts] = yield* inTime(Effect.delay(Effect.timed(poll), wait))
       for (const { failure, progress } of verdicts) {
         if (failure !== undefined) return yield* new ServiceNotConverged({ service: progress.service, detail: failure })
       }
@@ -116,8 +116,8 @@ const watch = Effect.fn("TaskExec.converge")(function* ({ services: words = [], 
  */
 const clockTolerance = 60_000
 
-/** Returns the effect that looks at these services once. It remembers when it first saw each task in its state. */
-const makeLook = (chosen: ReadonlyArray<Service>, began: number) => {
+/** Returns the effect that polls the managers for these services once. It remembers when it first saw each task in its state. */
+const makePoll = (chosen: ReadonlyArray<Service>, began: number) => {
   const firstSeen = new Map<string, { readonly state: string; readonly since: number }>()
   const hostnames = new Map<string, string>()
   return Effect.gen(function* () {

@@ -1,4 +1,4 @@
-/** Decides how far a service has converged, from one look at the managers' objects. */
+/** Decides how far a service has converged, from one snapshot of the managers' objects. */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import {
@@ -36,15 +36,15 @@ export interface ServiceProgress {
   readonly waitingFor: ReadonlyArray<string>
 }
 
-/** The result of one look at a service. */
+/** The verdict on one snapshot of a service. */
 export interface Verdict {
   readonly progress: ServiceProgress
   /** Why the service won't converge by itself, in Swarm's words. */
   readonly failure: string | undefined
 }
 
-/** One look at a service. */
-export interface Look {
+/** A snapshot of a service. */
+export interface Snapshot {
   readonly service: Service
   /** All tasks of the service that the managers know, also those that have ended. */
   readonly tasks: ReadonlyArray<TaskDetails>
@@ -71,14 +71,14 @@ const imageOf = (spec: unknown): string => withoutDigest(templateOf(spec).Contai
 const failedUpdates = ["paused", "rollback_paused", "rollback_completed"]
 const ongoingUpdates = ["updating", "rollback_started"]
 
-/** Judges one look. */
-export const judge = (look: Look): Verdict => {
-  const { service, tasks } = look
+/** Judges one snapshot. */
+export const judge = (snapshot: Snapshot): Verdict => {
+  const { service, tasks } = snapshot
   const { Mode, Name, TaskTemplate: template } = service.Spec
   const ofJob = tasks.filter((task) => isOfIteration(service, task))
   const slots = newestInEachSlot(ofJob, (task) => slotKey(service, task)).map((task) => ({
     task,
-    state: stateOf(look, task)
+    state: stateOf(snapshot, task)
   }))
   const amount = (...which: ReadonlyArray<SlotState>) => slots.filter(({ state }) => which.includes(state)).length
   const ready = amount("ready")
@@ -89,9 +89,11 @@ export const judge = (look: Look): Verdict => {
     amount("ready", "waiting", "outdated", "ended")
   const { Message = "", State = "" } = service.UpdateStatus ?? {}
   // A new global service has no tasks for a moment.
-  const mayGetTasks = wanted === 0 && Mode.Replicated === undefined && look.watched < monitorPeriod
+  const mayGetTasks = wanted === 0 && Mode.Replicated === undefined && snapshot.watched < monitorPeriod
   const waitingFor = [
-    ...slots.flatMap(({ state, task }) => (state === "ready" || state === "gone" ? [] : describe(look, task, state))),
+    ...slots.flatMap(({ state, task }) =>
+      state === "ready" || state === "gone" ? [] : describe(snapshot, task, state)
+    ),
     ...(ongoingUpdates.includes(State) ? [Message] : []),
     ...(mayGetTasks ? ["no node has a task yet"] : [])
   ]
@@ -113,9 +115,9 @@ export const judge = (look: Look): Verdict => {
       waitingFor: isConverged ? [] : waitingFor.length > 0 ? waitingFor : ["Swarm has not made its tasks yet"]
     },
     failure: failedUpdates.includes(State)
-      ? [Message === "" ? State.replaceAll("_", " ") : Message, ...lastFailure(look, tasks)].join("; ")
+      ? [Message === "" ? State.replaceAll("_", " ") : Message, ...lastFailure(snapshot, tasks)].join("; ")
       : missing > 0
-        ? slots.flatMap(({ state, task }) => (state === "ended" ? describe(look, task, state) : [])).join("; ")
+        ? slots.flatMap(({ state, task }) => (state === "ended" ? describe(snapshot, task, state) : [])).join("; ")
         : undefined
   }
 }
@@ -130,7 +132,7 @@ const isJob = ({ Spec: { Mode } }: Service): boolean => Mode.ReplicatedJob !== u
 const slotKey = (service: Service, task: TaskDetails): string =>
   `${slotOf(service, { ...task, Spec: {} }) ?? task.NodeID}`
 
-const stateOf = ({ age, service }: Look, task: TaskDetails): SlotState => {
+const stateOf = ({ age, service }: Snapshot, task: TaskDetails): SlotState => {
   const { DesiredState, Spec, Status } = task
   const template = service.Spec.TaskTemplate
   const isLeaving = DesiredState === "shutdown" || DesiredState === "remove"
@@ -146,28 +148,29 @@ const stateOf = ({ age, service }: Look, task: TaskDetails): SlotState => {
   return Status.State === "running" && !isJob(service) && age(task) >= monitorPeriod ? "ready" : "waiting"
 }
 
-const nameOf = ({ hostname, service }: Look, task: TaskDetails): string => {
+const nameOf = ({ hostname, service }: Snapshot, task: TaskDetails): string => {
   const node = task.NodeID === undefined ? undefined : hostname(task.NodeID)
   const name = taskName(service, { ...task, Spec: {} }, node ?? "")
   return node === undefined || name.endsWith(`@${node}`) ? name : `${name} on ${node}`
 }
 
 /** What a task is doing, in Swarm's words. */
-const describe = (look: Look, task: TaskDetails, slotState: SlotState): ReadonlyArray<string> => {
-  const name = nameOf(look, task)
+const describe = (snapshot: Snapshot, task: TaskDetails, slotState: SlotState): ReadonlyArray<string> => {
+  const name = nameOf(snapshot, task)
   const { Err = "", Message, State } = task.Status
   if (slotState === "outdated") {
-    const [old, current] = [imageOf(task.Spec), imageOf(look.service.Spec.TaskTemplate)]
+    const [old, current] = [imageOf(task.Spec), imageOf(snapshot.service.Spec.TaskTemplate)]
     return [old === current ? `${name} does not run the current spec` : `${name} runs ${old}, not ${current}`]
   }
   if (slotState === "ended") return [`${name} ${State}, and Swarm does not restart it: ${Err === "" ? Message : Err}`]
-  const before = isFinalTaskState(State) ? [] : failureBefore(look, task)
-  const state = State === "running" && !isJob(look.service) ? `running for less than ${monitorPeriod / 1000} s` : State
+  const before = isFinalTaskState(State) ? [] : failureBefore(snapshot, task)
+  const state =
+    State === "running" && !isJob(snapshot.service) ? `running for less than ${monitorPeriod / 1000} s` : State
   return [[`${name}: ${state}${Err === "" ? "" : `: ${Err}`}`, ...before].join("; ")]
 }
 
 /** Describes how the previous task of the same slot ended, if it ended by itself. */
-const failureBefore = ({ service, tasks }: Look, task: TaskDetails): ReadonlyArray<string> => {
+const failureBefore = ({ service, tasks }: Snapshot, task: TaskDetails): ReadonlyArray<string> => {
   const [last] = tasks
     .filter((other) => slotKey(service, other) === slotKey(service, task) && other.CreatedAt < task.CreatedAt)
     .sort((a, b) => (a.CreatedAt < b.CreatedAt ? 1 : -1))
@@ -176,10 +179,10 @@ const failureBefore = ({ service, tasks }: Look, task: TaskDetails): ReadonlyArr
 }
 
 /** The service's task that failed last. */
-const lastFailure = (look: Look, tasks: ReadonlyArray<TaskDetails>): ReadonlyArray<string> => {
+const lastFailure = (snapshot: Snapshot, tasks: ReadonlyArray<TaskDetails>): ReadonlyArray<string> => {
   const [last] = tasks
     .filter(({ Status }) => Status.State === "failed" || Status.State === "rejected")
     .sort((a, b) => (a.Status.Timestamp < b.Status.Timestamp ? 1 : -1))
   if (last === undefined) return []
-  return [`${nameOf(look, last)} ${last.Status.State}: ${last.Status.Err ?? last.Status.Message}`]
+  return [`${nameOf(snapshot, last)} ${last.Status.State}: ${last.Status.Err ?? last.Status.Message}`]
 }

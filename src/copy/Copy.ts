@@ -126,13 +126,13 @@ const findDestination = Effect.fnUntraced(function* (
   files: TaskFiles,
   text: string
 ): Effect.fn.Return<CopyDestination, TaskFilesError | UnfitDestination> {
-  const look = (path: string) =>
+  const statOf = (path: string) =>
     files.stat(path).pipe(Effect.catchTag(["PathNotFound", "CopyFailed"], () => Effect.succeed(undefined)))
   const requested = fromRoot(text)
-  const first = yield* look(requested)
+  const first = yield* statOf(requested)
   const link = first === undefined ? undefined : linkTarget(first)
   const path = link ?? requested
-  const found = link === undefined ? first : yield* look(link)
+  const found = link === undefined ? first : yield* statOf(link)
   if (found === undefined) return { path, is: undefined }
   if (isDirectory(found)) return { path, is: "directory" }
   if (isSpecial(found)) return yield* new UnfitDestination({ path: text, must: "a directory or a regular file" })

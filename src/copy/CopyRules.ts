@@ -27,13 +27,13 @@ export const parseOperand = (text: string): CopyOperand => {
 export const meansContent = (path: string): boolean => Posix.basename(path) === "."
 
 /** Whether the end of the path says that it is a directory. */
-export const saysDirectory = (path: string): boolean => path.endsWith("/") || meansContent(path)
+export const endsAsDirectory = (path: string): boolean => path.endsWith("/") || meansContent(path)
 
 /** Returns the absolute path in a container. Keeps a `/` or `/.` at its end, because both have a meaning. */
-export const fromRoot = (path: string): string => keepEnd(Posix.join("/", path), path)
+export const fromRoot = (path: string): string => withPathEnd(Posix.join("/", path), path)
 
 /** Adds the `/` or `/.` at the end of `path` to its cleaned form. */
-export const keepEnd = (cleaned: string, path: string): string => {
+export const withPathEnd = (cleaned: string, path: string): string => {
   const end = meansContent(path) ? "/." : path.endsWith("/") ? "/" : ""
   return `${cleaned.replace(/\/+$/, "")}${end}` || "/"
 }
@@ -84,7 +84,7 @@ export const planCopy = (
   }
   if (destination.is === "file" && source.isDirectory)
     return Result.fail(new CannotCopyDirectory({ to: destination.path }))
-  if (!source.isDirectory && saysDirectory(destination.path))
+  if (!source.isDirectory && endsAsDirectory(destination.path))
     return Result.fail(new NoSuchDirectory({ path: destination.path }))
   return Result.succeed({ directory, name })
 }

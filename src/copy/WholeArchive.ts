@@ -15,7 +15,7 @@ export const wholeArchive =
     Stream.suspend(() => {
       let bytes = 0
       let zeros = 0
-      const look = (chunk: Uint8Array) => {
+      const count = (chunk: Uint8Array) => {
         bytes += chunk.length
         const tail = chunk.subarray(-endBytes)
         const last = tail.findLastIndex((byte) => byte !== 0)
@@ -25,7 +25,7 @@ export const wholeArchive =
         zeros >= endBytes && bytes % 512 === 0 ? Effect.void : Effect.fail(incomplete())
       )
       return content.pipe(
-        Stream.tap((chunk) => Effect.sync(() => look(chunk))),
+        Stream.tap((chunk) => Effect.sync(() => count(chunk))),
         Stream.concat(Stream.fromEffectDrain(check))
       )
     })

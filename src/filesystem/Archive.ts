@@ -7,7 +7,7 @@ import type { TaskFiles } from "../copy/TaskFiles.ts"
 import type { StepError } from "./Connections.ts"
 import { type Operation, refusal } from "./FileErrors.ts"
 import { typeOf, typeOfEntry } from "./FileInfo.ts"
-import { find } from "./Look.ts"
+import { find } from "./FindFile.ts"
 
 /** Returns the entries of the archive of a path. */
 export const entriesOf = (files: TaskFiles, path: string) =>

@@ -11,7 +11,7 @@ import { entriesOf, listing, put } from "./Archive.ts"
 import type { Connections, StepError } from "./Connections.ts"
 import { notFound, type Operation, refusal } from "./FileErrors.ts"
 import { permissionsOf, typeOf } from "./FileInfo.ts"
-import { findFile, follow, fromRoot, look } from "./Look.ts"
+import { findFile, follow, fromRoot, lstat } from "./FindFile.ts"
 import { makeDirectoryIn, writeTo } from "./Write.ts"
 
 /** Copies a file. Reading and writing use a connection each. */
@@ -46,7 +46,7 @@ export const copyOver =
     return use(
       source,
       Effect.fnUntraced(function* (files) {
-        const stat = yield* look(files, source)
+        const stat = yield* lstat(files, source)
         if (stat === undefined) return yield* notFound(source)
         const isDirectory = typeOf(stat) === "Directory"
         const kept = yield* use(target, (files) => prepare(files, target, isDirectory, overwrite))

@@ -8,7 +8,7 @@ import { bytesOf, entriesOf, listing, put } from "./Archive.ts"
 import type { Connections } from "./Connections.ts"
 import { notFound, refusal, unsupported } from "./FileErrors.ts"
 import { infoOf, typeOf } from "./FileInfo.ts"
-import { find, findFile, fromRoot, look, splitPath } from "./Look.ts"
+import { find, findFile, fromRoot, lstat, splitPath } from "./FindFile.ts"
 import { makeDirectoryIn, writeTo } from "./Write.ts"
 
 /** Whether a file is directly in its directory. */
@@ -38,7 +38,7 @@ export const operationsOver = ({ use }: Connections) => {
         { method: "lstat", path },
         Effect.fnUntraced(function* (files) {
           const operation = { method: "lstat", path }
-          const stat = yield* look(files, operation)
+          const stat = yield* lstat(files, operation)
           return stat === undefined ? yield* notFound(operation) : infoOf(stat)
         })
       ),
@@ -53,7 +53,7 @@ export const operationsOver = ({ use }: Connections) => {
         { method: "readLink", path },
         Effect.fnUntraced(function* (files) {
           const operation = { method: "readLink", path }
-          const stat = yield* look(files, operation)
+          const stat = yield* lstat(files, operation)
           if (stat === undefined) return yield* notFound(operation)
           if (typeOf(stat) !== "SymbolicLink") return yield* refusal(operation, "Unknown", "not a symbolic link")
           const headers = yield* Stream.runCollect(
@@ -78,7 +78,7 @@ export const operationsOver = ({ use }: Connections) => {
       use({ method: "symlink", path: toPath }, (files) =>
         Effect.gen(function* () {
           const operation = { method: "symlink", path: toPath }
-          if ((yield* look(files, operation)) !== undefined)
+          if ((yield* lstat(files, operation)) !== undefined)
             return yield* refusal(operation, "AlreadyExists", "file exists")
           const { directory, name } = yield* splitPath(files, operation, fromRoot(toPath))
           const mtime = new Date(yield* Clock.currentTimeMillis)

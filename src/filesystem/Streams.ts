@@ -9,7 +9,7 @@ import { collectLimit } from "../Run.ts"
 import { bytesOf } from "./Archive.ts"
 import type { Connections } from "./Connections.ts"
 import { invalid, refusal } from "./FileErrors.ts"
-import { findFile } from "./Look.ts"
+import { findFile } from "./FindFile.ts"
 
 /** Reads a part of a file. */
 export const streamOver =

@@ -10,7 +10,7 @@ import { put } from "./Archive.ts"
 import type { StepError } from "./Connections.ts"
 import { type Operation, refusal, unsupported } from "./FileErrors.ts"
 import { permissionsOf, typeOf } from "./FileInfo.ts"
-import { checkDirectory, follow, fromRoot, splitPath } from "./Look.ts"
+import { checkDirectory, follow, fromRoot, splitPath } from "./FindFile.ts"
 
 /** Applies a umask of 022. */
 const masked = (mode: number): number => mode & 0o7755

@@ -15,7 +15,7 @@ import type { TaskResult } from "./FleetEvent.ts"
 
 /** Milliseconds within which Swarm must create the next task of a slot. It does so at once, even if the task starts after a delay. */
 const creation = 10_000
-/** Milliseconds between two looks at the tasks of a slot. */
+/** Milliseconds between two checks of the tasks of a slot. */
 const pause = 500
 /** The time within which unreachable managers must respond again. */
 const managerTimeout = "60 seconds"
@@ -64,7 +64,7 @@ const nextOf = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ResolvedTask | undefined, SwarmFailure, Swarm> {
   const begin = yield* Clock.currentTimeMillis
   while (true) {
-    const { isDue, next } = yield* Effect.retry(look(task), {
+    const { isDue, next } = yield* Effect.retry(findNext(task), {
       schedule: Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: managerTimeout }))
     })
     if (next !== undefined) return next
@@ -73,8 +73,8 @@ const nextOf = Effect.fnUntraced(function* (
   }
 })
 
-/** Looks for the next task of a slot. `isDue`: Swarm wants a task in the slot that has no container yet. */
-const look = Effect.fnUntraced(function* ({ id, node, service, slot }: ResolvedTask) {
+/** Finds the next task of a slot. `isDue`: Swarm wants a task in the slot that has no container yet. */
+const findNext = Effect.fnUntraced(function* ({ id, node, service, slot }: ResolvedTask) {
   const none = { next: undefined, isDue: false }
   const swarm = yield* Swarm
   const owner = yield* swarm

@@ -139,8 +139,8 @@ const isUp = (task: Task): boolean => ["running", "complete", "failed", "shutdow
 const firstPause = 50
 const longestPause = 250
 const pauseGrowth = 1.25
-/** The number of looks at the task for each look at its node. */
-const nodeLooks = 10
+/** The number of polls of the task for each check of its node. */
+const pollsPerNodeCheck = 10
 
 /**
  * Polls until the helper's task runs or has run. Fails as soon as it is certain that it won't run. Calls `report` with each state. If many
@@ -169,7 +169,7 @@ const awaitStart = Effect.fnUntraced(function* (
     if (after > (isAccepted ? pullTimeout : placementTimeout)) {
       return yield* new HelperNotPlaced({ node: node.hostname, after, state, reason })
     }
-    if (polls % nodeLooks === 0 && (yield* isDown(swarm, node))) {
+    if (polls % pollsPerNodeCheck === 0 && (yield* isDown(swarm, node))) {
       const { availability, hostname } = node
       return yield* new NodeUnavailable({ task: options.task, node: hostname, state: "down", availability })
     }

@@ -7,7 +7,7 @@ import { beginStage, commandStages, inStage, type Stage, StageObserver } from ".
 
 /** The notifications of an observer, and the ended spans with their parents. */
 const observe = <A, E, R>(effect: Effect.Effect<A, E, R>) => {
-  const told: Array<string> = []
+  const reported: Array<string> = []
   const spans: Array<string> = []
   const tracer = Tracer.make({
     span: (options) => {
@@ -23,11 +23,11 @@ const observe = <A, E, R>(effect: Effect.Effect<A, E, R>) => {
   })
   return Effect.exit(effect).pipe(
     Effect.provideService(StageObserver, {
-      began: ({ _tag }) => void told.push(`+${_tag}`),
-      ended: ({ _tag }) => void told.push(`-${_tag}`)
+      began: ({ _tag }) => void reported.push(`+${_tag}`),
+      ended: ({ _tag }) => void reported.push(`-${_tag}`)
     }),
     Effect.withTracer(tracer),
-    Effect.map((exit) => ({ exit, told, spans }))
+    Effect.map((exit) => ({ exit, reported, spans }))
   )
 }
 
@@ -36,25 +36,25 @@ const find: Stage = { _tag: "Find", target: "web" }
 describe("stages", () => {
   it.effect("report an effect that runs as a stage, and are the parents of its spans", () =>
     Effect.gen(function* () {
-      const { spans, told } = yield* observe(Effect.void.pipe(Effect.withSpan("inner"), inStage(find)))
-      assert.deepStrictEqual(told, ["+Find", "-Find"])
+      const { spans, reported } = yield* observe(Effect.void.pipe(Effect.withSpan("inner"), inStage(find)))
+      assert.deepStrictEqual(reported, ["+Find", "-Find"])
       assert.deepStrictEqual(spans, ["TaskExec.stage.find/inner {}", '/TaskExec.stage.find {"target":"web"}'])
     })
   )
 
   it.effect("end with their effect, whatever its result", () =>
     Effect.gen(function* () {
-      assert.deepStrictEqual((yield* observe(inStage(find)(Effect.fail("no")))).told, ["+Find", "-Find"])
+      assert.deepStrictEqual((yield* observe(inStage(find)(Effect.fail("no")))).reported, ["+Find", "-Find"])
       const isIn = yield* Deferred.make<void>()
       const endless = Effect.andThen(Deferred.succeed(isIn, undefined), Effect.never)
-      const told: Array<string> = []
+      const reported: Array<string> = []
       const fiber = yield* inStage(find)(endless).pipe(
-        Effect.provideService(StageObserver, { began: () => told.push("+"), ended: () => told.push("-") }),
+        Effect.provideService(StageObserver, { began: () => reported.push("+"), ended: () => reported.push("-") }),
         Effect.forkChild
       )
       yield* Deferred.await(isIn)
       yield* Fiber.interrupt(fiber)
-      assert.deepStrictEqual(told, ["+", "-"])
+      assert.deepStrictEqual(reported, ["+", "-"])
     })
   )
 
@@ -66,8 +66,8 @@ describe("stages", () => {
         end()
         end()
       })
-      const { spans, told } = yield* observe(Effect.scoped(program))
-      assert.deepStrictEqual(told, ["+Find", "+Run", "-Find", "-Run"])
+      const { spans, reported } = yield* observe(Effect.scoped(program))
+      assert.deepStrictEqual(reported, ["+Find", "+Run", "-Find", "-Run"])
       assert.lengthOf(spans, 2)
     })
   )
@@ -82,8 +82,8 @@ describe("stages", () => {
           yield* see({ _tag: "Exited", code: 0 })
           yield* end
         }).pipe(Effect.scoped)
-      assert.deepStrictEqual((yield* observe(program(true))).told, ["+Start", "-Start", "+Run", "-Run"])
-      assert.deepStrictEqual((yield* observe(program(false))).told, ["+Run", "-Run"])
+      assert.deepStrictEqual((yield* observe(program(true))).reported, ["+Start", "-Start", "+Run", "-Run"])
+      assert.deepStrictEqual((yield* observe(program(false))).reported, ["+Run", "-Run"])
     })
   )
 })

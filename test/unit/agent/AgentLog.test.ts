@@ -65,10 +65,10 @@ describe("the key in an agent's log", () => {
 describe("a wait for the key", () => {
   it.effect("continues if a read of the log does not end, and if the key is missing", () =>
     Effect.gen(function* () {
-      const told = Stream.make(record(`${details("n1", "t1")} ${line()}`))
-      const readings = [Stream.never, Stream.empty, Stream.empty, Stream.never, told]
+      const log = Stream.make(record(`${details("n1", "t1")} ${line()}`))
+      const readings = [Stream.never, Stream.empty, Stream.empty, Stream.never, log]
       let reads = 0
-      const engine = Layer.mock(Swarm)({ host: "h", taskLogs: () => Effect.sync(() => readings[reads++] ?? told) })
+      const engine = Layer.mock(Swarm)({ host: "h", taskLogs: () => Effect.sync(() => readings[reads++] ?? log) })
       const waiting = yield* Effect.forkChild(Effect.provide(awaitNotice(origin), engine))
       yield* TestClock.adjust("30 seconds")
       assert.deepStrictEqual(yield* Fiber.join(waiting), { key, isRetired: false })

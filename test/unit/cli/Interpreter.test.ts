@@ -35,11 +35,11 @@ describe("programs that are started by their names", () => {
         await writeFile(older, change)
         return await started("task-exec.cjs", ["--version"], `--require ${older}`)
       }
-      const told = (version: string) => ({
+      const expected = (version: string) => ({
         code: 125,
         stderr: `task-exec: needs Node 22.19 or newer, and this is v${version}\n`
       })
-      for (const version of ["22.18.9", "20.20.2"]) assert.deepStrictEqual(await run(version), told(version))
+      for (const version of ["22.18.9", "20.20.2"]) assert.deepStrictEqual(await run(version), expected(version))
       for (const version of ["22.19.0", "100.1.0"]) {
         assert.deepStrictEqual(await run(version), { code: 0, stderr: "" })
       }

@@ -44,9 +44,9 @@ describe("the status line", () => {
   it("shows the progress of a pull, if the engine reports it", () => {
     const pull: Stage = { _tag: "Pull", image: "task-exec:1" }
     const amount = { done: 12_400_000, total: 40_000_000 }
-    const told = (now: number) => line(new Map([[pull, { since: 0, amount }]]), now, 80)
-    assert.strictEqual(told(500), "pulling the helper image  12.4MB / 40MB")
-    assert.strictEqual(told(2500), "pulling the helper image  12.4MB / 40MB  2 s")
+    const lineAt = (now: number) => line(new Map([[pull, { since: 0, amount }]]), now, 80)
+    assert.strictEqual(lineAt(500), "pulling the helper image  12.4MB / 40MB")
+    assert.strictEqual(lineAt(2500), "pulling the helper image  12.4MB / 40MB  2 s")
     assert.strictEqual(at([pull], 500), "pulling the helper image")
   })
 
@@ -102,8 +102,8 @@ describe("the status line", () => {
       stage.ended(pull)
       stage.progressed(pull, { done: 4000, total: 4000 })
       yield* pass(100)
-      const told = (text: string) => `\rpulling the helper image  ${text}\u001b[K`
-      assert.strictEqual(screen.text, `${told("1kB / 4kB")}${told("4kB / 4kB")}${wipe}`)
+      const lineAt = (text: string) => `\rpulling the helper image  ${text}\u001b[K`
+      assert.strictEqual(screen.text, `${lineAt("1kB / 4kB")}${lineAt("4kB / 4kB")}${wipe}`)
     })
   )
 

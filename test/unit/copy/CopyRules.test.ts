@@ -4,10 +4,10 @@ import {
   type CopyDestination,
   type CopySource,
   fromRoot,
-  keepEnd,
   parseOperand,
   planCopy,
-  splitPath
+  splitPath,
+  withPathEnd
 } from "../../../src/copy/CopyRules.ts"
 
 const file = (name: string): CopySource => ({ name, isDirectory: false })
@@ -99,6 +99,6 @@ describe("the paths of a copy", () => {
       ["/", "/", "/"],
       ["/", "/.", "/."]
     ] as const
-    for (const [cleaned, path, expected] of cases) assert.strictEqual(keepEnd(cleaned, path), expected)
+    for (const [cleaned, path, expected] of cases) assert.strictEqual(withPathEnd(cleaned, path), expected)
   })
 })

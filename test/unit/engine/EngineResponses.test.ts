@@ -158,8 +158,8 @@ describe("a response that no engine sends", () => {
           response.writeHead(about ? 200 : 503).end(JSON.stringify(about ? info : { message: worker }))
         })
       const swarm = { RemoteManagers: [{ NodeID: "m", Addr: "10.0.0.1:2377" }] }
-      const told = yield* managerOf(server({ Name: "node-2", ServerVersion: "1", Swarm: swarm }))
-      const error = yield* Effect.flip(told.swarm.listNodes())
+      const connected = yield* managerOf(server({ Name: "node-2", ServerVersion: "1", Swarm: swarm }))
+      const error = yield* Effect.flip(connected.swarm.listNodes())
       assert.instanceOf(error, NotSwarmManager)
       assert.deepStrictEqual([error.node, error.managers], ["node-2", ["10.0.0.1:2377"]])
       const untold = yield* Effect.flip((yield* managerOf(server({}))).swarm.listNodes())

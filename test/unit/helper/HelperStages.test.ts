@@ -5,18 +5,18 @@ import { openHelperStages, startWith } from "../../../src/helper/HelperStages.ts
 import { StageObserver } from "../../../src/Stage.ts"
 
 /** The stages that observers see during an effect. */
-const toldOf = <A, E, R>(effect: Effect.Effect<A, E, R>) => {
-  const told: Array<string> = []
-  return Effect.as(effect, told).pipe(
+const observedStages = <A, E, R>(effect: Effect.Effect<A, E, R>) => {
+  const stages: Array<string> = []
+  return Effect.as(effect, stages).pipe(
     Effect.provideService(StageObserver, {
-      began: ({ _tag }) => void told.push(`+${_tag}`),
-      ended: ({ _tag }) => void told.push(`-${_tag}`)
+      began: ({ _tag }) => void stages.push(`+${_tag}`),
+      ended: ({ _tag }) => void stages.push(`-${_tag}`)
     })
   )
 }
 
 const stagesOf = (states: ReadonlyArray<string>) =>
-  toldOf(
+  observedStages(
     Effect.gen(function* () {
       const { end, report: see } = yield* openHelperStages("node-2", "task-exec:1")
       for (const state of states) yield* state === "end" ? end : see(state)
@@ -63,8 +63,8 @@ describe("the stages of a helper", () => {
           yield* Effect.yieldNow
           started()
         }).pipe(Effect.scoped)
-      assert.deepStrictEqual(yield* toldOf(program(false)), ["+Start", "-Start"])
-      assert.deepStrictEqual(yield* toldOf(program(true)), [])
+      assert.deepStrictEqual(yield* observedStages(program(false)), ["+Start", "-Start"])
+      assert.deepStrictEqual(yield* observedStages(program(true)), [])
     })
   )
 })

@@ -77,7 +77,7 @@ const swept = Effect.fnUntraced(function* (
   return { result: yield* Fiber.join(fiber), calls, specs }
 })
 
-const told = (answers: ReadonlyArray<NodeResult>) =>
+const described = (answers: ReadonlyArray<NodeResult>) =>
   answers.map((answer) => `${answer.node.hostname}: ${answer._tag === "Swept" ? "swept" : answer.reason}`)
 
 const everything = ["create secret", "create service", "remove service", "remove secret"]
@@ -93,7 +93,7 @@ describe("Sweeper", () => {
         Stream.make(report("a"), report("b"))
       ])
       assert(result._tag === "Success")
-      assert.deepStrictEqual(told(result.success), ["host-a: swept", "host-b: swept"])
+      assert.deepStrictEqual(described(result.success), ["host-a: swept", "host-b: swept"])
       assert.deepStrictEqual(calls, everything)
       const template = specs[0]?.TaskTemplate
       assert.deepStrictEqual(template?.ContainerSpec.CapabilityDrop, ["ALL"])
@@ -106,7 +106,7 @@ describe("Sweeper", () => {
       const tasks = [task("a", "rejected", "no such image"), task("b", "running")]
       const { calls, result } = yield* swept(tasks, [Stream.make(report("b"))])
       assert(result._tag === "Success")
-      assert.deepStrictEqual(told(result.success), [
+      assert.deepStrictEqual(described(result.success), [
         "host-a: it cannot start a sweeper (rejected: no such image; image image)",
         "host-b: swept"
       ])
@@ -119,7 +119,7 @@ describe("Sweeper", () => {
       const tasks = [task("a", "failed", "exit 2"), task("b", "preparing", "pulling")]
       const { result } = yield* swept(tasks, [])
       assert(result._tag === "Success")
-      assert.deepStrictEqual(told(result.success), [
+      assert.deepStrictEqual(described(result.success), [
         "host-a: its sweeper sent no report (failed: exit 2; image image)",
         "host-b: no report within 30 s (its sweeper: preparing: pulling; image image)"
       ])
@@ -130,7 +130,7 @@ describe("Sweeper", () => {
     Effect.gen(function* () {
       const { calls, result } = yield* swept([], [], { listTasks: () => Effect.fail(broken) })
       assert(result._tag === "Success")
-      assert.deepStrictEqual(told(result.success), [
+      assert.deepStrictEqual(described(result.success), [
         `host-a: no report within 30 s (${broken.summary})`,
         `host-b: no report within 30 s (${broken.summary})`
       ])

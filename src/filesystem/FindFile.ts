@@ -17,7 +17,7 @@ export interface Found {
 export const fromRoot = (path: string): string => Posix.join("/", path).replace(/(?<=.)\/$/, "")
 
 /** Describes the file at a path; `undefined` if it does not exist. Does not follow a symbolic link. */
-export const look = Effect.fnUntraced(function* (
+export const lstat = Effect.fnUntraced(function* (
   files: TaskFiles,
   operation: Operation,
   path = fromRoot(operation.path)
@@ -40,10 +40,10 @@ export const follow = Effect.fnUntraced(function* (
   operation: Operation,
   path = fromRoot(operation.path)
 ): Effect.fn.Return<{ readonly at: string; readonly found: Found | undefined }, StepError> {
-  const stat = yield* look(files, operation, path)
+  const stat = yield* lstat(files, operation, path)
   if (stat === undefined || typeOf(stat) !== "SymbolicLink") return { at: path, found: stat && { path, stat } }
   const at = fromRoot(stat.linkTarget)
-  const target = yield* look(files, operation, at)
+  const target = yield* lstat(files, operation, at)
   // The engine returns the final target, except for links that form a circle.
   const found = target === undefined || typeOf(target) === "SymbolicLink" ? undefined : { path: at, stat: target }
   return { at, found }
