@@ -35,12 +35,17 @@ export const loadNow: Effect.Effect<number> = Effect.sync(() => os.loadavg()[0] 
 /** Whether other processes load the machine so much that times cannot be trusted. */
 export const isBusy = ({ cores, load }: Pick<Machine, "cores" | "load">): boolean => load > cores / 4
 
+/** This machine's processor. */
+export const processorOfNow = () => ({
+  processor: os.cpus()[0]?.model.trim() ?? "unknown",
+  cores: os.availableParallelism()
+})
+
 /** Describes this machine and the engine at `socket`. */
 export const describeHost = Effect.fn("Machine.describeHost")(function* (socket: string) {
   const { Version: engine } = yield* get(socket, "/version", Version)
   return {
-    processor: os.cpus()[0]?.model.trim() ?? "unknown",
-    cores: os.availableParallelism(),
+    ...processorOfNow(),
     memoryGB: Math.round(os.totalmem() / 1e9),
     kernel: os.release(),
     engine,

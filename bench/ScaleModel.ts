@@ -12,6 +12,7 @@ import { Swarm } from "../src/engine/Swarm.ts"
 import type { TaskOutcome } from "../src/fleet/FleetEvent.ts"
 import { paced } from "../src/fleet/Pacing.ts"
 import { selectTasks } from "../src/fleet/Selection.ts"
+import type { SimulatedFanOut } from "./LargeSwarm.ts"
 
 const tasksPerNode = 10
 const servicesCount = 50
@@ -120,6 +121,6 @@ else {
   const engine = Swarm.layerFor({ _tag: "Unix", path: socket })
   const { groups, seconds, tasks } = await Effect.runPromise(Effect.provide(fanOut, engine))
   // getrusage includes the peak of the process that started this one.
-  const peak = (Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1]) * 1024) / 1e6
-  console.log(`${tasks} tasks, ${groups} groups: ${seconds.toFixed(2)} s, peak memory ${peak.toFixed(0)} MB`)
+  const peak = Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1]) * 1024
+  console.log(JSON.stringify({ tasks, nodes: tasks / tasksPerNode, groups, seconds, peak } satisfies SimulatedFanOut))
 }

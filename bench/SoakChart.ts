@@ -4,7 +4,7 @@ import { commandsOf, groupsOf, type Series, type SeriesGroup, type Soak } from "
 import { escape, svg, width } from "./Svg.ts"
 
 /** Pixels. */
-const panel = { left: 76, right: width - 24, top: 96, height: 110, step: 190 }
+const panel = { left: 76, right: width - 24, top: 110, height: 110, step: 190 }
 
 /** A color and a dash pattern for each series of a panel, so that the lines differ without colors, too. */
 const lines = [

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
+import { keptLargeSwarms } from "../../../bench/LargeSwarm.ts"
 import { measureNames } from "../../../bench/Options.ts"
 import { pagesOf } from "../../../bench/Page.ts"
 import { allKept, keptEngineOf, keptEngines } from "../../../bench/Results.ts"
@@ -33,7 +34,7 @@ describe("the kept results", () => {
     }
   })
 
-  for (const [file, text] of pagesOf(all, keptSoak())) {
+  for (const [file, text] of pagesOf(all, { soak: keptSoak(), scale: keptLargeSwarms() })) {
     it(`${file} is generated from them (npm run bench -- --pages)`, () => {
       assert.strictEqual(readFileSync(join(import.meta.dirname, "../../..", file), "utf8"), text)
     })

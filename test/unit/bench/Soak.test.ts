@@ -112,7 +112,7 @@ describe("the chart of a soak", () => {
 
   it("draws values in proportion to its axis", () => {
     const [node1, node2] = lines
-    const heightOf = (line: typeof node1, at: number) => 206 - (line?.points[at]?.[1] ?? Number.NaN)
+    const heightOf = (line: typeof node1, at: number) => 220 - (line?.points[at]?.[1] ?? Number.NaN)
     assert.closeTo(heightOf(node1, 0) / heightOf(node2, 0), 100 / 80, 0.01)
     assert.include(svg, ">200 MB</text>")
     assert.include(svg, ">100 MB</text>")
