@@ -4,7 +4,6 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { runningAgents } from "../agent/Agents.ts"
 import { type CopyRecording, recordCopy, targetOf } from "../audit/Recording.ts"
 import { type EngineFailure, isNotSent } from "../engine/EngineErrors.ts"
 import type { PathStat } from "../engine/EngineSchemas.ts"
@@ -16,7 +15,7 @@ import type { HelperRefused, UsernsRemapped } from "../helper/HelperErrors.ts"
 import { HelperImage } from "../helper/HelperImage.ts"
 import { connect } from "../node/Connect.ts"
 import type { FilesError } from "../node/NodeConnection.ts"
-import { localNode } from "../node/Route.ts"
+import { openSearch } from "../node/Search.ts"
 import { withCallerDefault } from "../policy/Permission.ts"
 import type { PolicyDenied, ProtectedTarget } from "../policy/PolicyErrors.ts"
 import { type ContainerFiles, type CopyLost, type FilesFailure, isFilesFailure } from "../protocol/ContainerFiles.ts"
@@ -134,14 +133,16 @@ export const openTaskFiles = Effect.fn("TaskExec.files")(function* (
   const placementTimeout = yield* millis("placementTimeout", request.placementTimeout ?? "30 seconds")
   const denyDefault = yield* checkDenyDefault
   const images = yield* HelperImage
-  const [task, connectedNode] = yield* Effect.all([lookupTask(target), localNode], { concurrency: "unbounded" })
+  const { via = "auto" } = request
+  const { agents, connectedNode: connected, during } = yield* openSearch(via)
+  const [task, connectedNode] = yield* Effect.all([during(lookupTask(target)), connected], { concurrency: 2 })
   const inventory = yield* openInventory
   const inOwnInventory = Effect.provideService(CurrentInventory, inventory)
   const connection = yield* connect({
     tasks: [task],
     connectedNode,
-    via: request.via ?? "auto",
-    agents: runningAgents,
+    via,
+    agents,
     image: request.image === undefined ? images.reference : images.pin(request.image),
     placementTimeout
   }).pipe(inOwnInventory)

@@ -8,7 +8,6 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { FindAgents } from "../agent/AgentConnection.ts"
-import { runningAgents } from "../agent/Agents.ts"
 import { type RunRecording, recordRun, targetOf } from "../audit/Recording.ts"
 import { type ObserveCommand, openCommandObserver } from "../CommandObserver.ts"
 import { credentialsFor } from "../engine/Credentials.ts"
@@ -28,7 +27,7 @@ import { tapSome } from "../internal/tapSome.ts"
 import { makeOwnership, makeRunId, type Ownership } from "../Labels.ts"
 import type { Connect } from "../node/Connect.ts"
 import type { NodeCommands } from "../node/NodeConnection.ts"
-import { localNode } from "../node/Route.ts"
+import { openSearch } from "../node/Search.ts"
 import type { RunError } from "../Run.ts"
 import { type CheckedCommand, specOf } from "../request/CheckedRequest.ts"
 import type { Route } from "../request/Via.ts"
@@ -46,9 +45,8 @@ export interface RunContext {
 }
 
 /**
- * Looks up the tasks and, at the same time, the connected engine's node and the image, because each request takes some milliseconds.
- * Reports
- * `stage` meanwhile.
+ * Looks up the tasks and, at the same time, the connected engine's node, the image and the agents, because each request takes some
+ * milliseconds. Reports `stage` meanwhile.
  */
 export const openRunContext = Effect.fnUntraced(function* <A, E, R>(
   connect: Connect,
@@ -62,8 +60,10 @@ export const openRunContext = Effect.fnUntraced(function* <A, E, R>(
 > {
   const images = yield* HelperImage
   const image = yield* Effect.cached(checked.image === undefined ? images.reference : images.pin(checked.image))
-  const [found, connectedNode] = yield* Effect.all([find, localNode, image], { concurrency: 3 }).pipe(inStage(stage))
-  const agents = yield* memoize(runningAgents)
+  const { agents, connectedNode: connected, during } = yield* openSearch(checked.via)
+  const [found, connectedNode] = yield* Effect.all([during(find), connected, image], { concurrency: 3 }).pipe(
+    inStage(stage)
+  )
   return { found, context: { connect, connectedNode, image, agents, observe: yield* openCommandObserver } }
 })
 

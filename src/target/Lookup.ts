@@ -1,4 +1,5 @@
 /** Finds the running task that a target names. */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { Swarm, type SwarmShape } from "../engine/Swarm.ts"
@@ -10,6 +11,11 @@ import { maxShown, TaskAmbiguous, TaskNotFound, TaskNotRunning } from "./LookupE
 import { ownRole, resolvedTask } from "./ResolvedTask.ts"
 import type { Target } from "./Target.ts"
 import { isRunning, newestInEachSlot, newestWithContainer } from "./TaskState.ts"
+
+/** Receives the ID of a task's node before the managers have described that node. It must not wait. Default: no observer. */
+export class NodeObserver extends Context.Reference<(node: string) => Effect.Effect<void>>("task-exec/NodeObserver", {
+  defaultValue: () => () => Effect.void
+}) {}
 
 /**
  * Finds the running task that a target names.
@@ -108,6 +114,7 @@ const resolve = Effect.fnUntraced(function* (
   task: Task,
   found?: Node
 ) {
+  yield* Effect.flatMap(NodeObserver, (observe) => observe(task.NodeID ?? ""))
   const [owner, node] = yield* Effect.all(
     [
       service === undefined ? swarm.inspectService(task.ServiceID) : Effect.succeed(service),
