@@ -144,7 +144,7 @@ export const localRun: RunCost = {
     "GET /images/NAME/json": 1,
     "GET /tasks": 1,
     "GET /nodes/ID": 1,
-    "GET /containers/ID/json": 2,
+    "GET /containers/ID/json": 1,
     "POST /containers/ID/exec": 1,
     "POST /exec/ID/start": 1,
     "GET /exec/ID/json": "polled"

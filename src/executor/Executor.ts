@@ -61,7 +61,7 @@ export class Executor extends Context.Service<
 }
 
 /** What an executor works with. */
-interface Tools extends ExecTools {
+interface Tools extends Omit<ExecTools, "inspector"> {
   readonly image: Effect.Effect<string>
 }
 
@@ -70,8 +70,13 @@ const execInContainer = (tools: Tools, spec: ExecSpec, input: ExecInput): Stream
   Stream.unwrap(
     Effect.gen(function* () {
       const { engine } = tools
-      const { command } = spec.oneOff === undefined ? spec : yield* withCommandOf(engine, spec, spec.oneOff)
-      return yield* startExec(tools, { ...spec, command }, input, (create) => createPermitted(engine, spec, create))
+      // The command of a one-off task, the policy and the guard read the same report.
+      const inspected = yield* Effect.cached(engine.inspectContainer(spec.container))
+      const inspector = { ...engine, inspectContainer: () => inspected }
+      const { command } = spec.oneOff === undefined ? spec : yield* withCommandOf(inspector, spec, spec.oneOff)
+      return yield* startExec({ ...tools, inspector }, { ...spec, command }, input, (create) =>
+        createPermitted(inspector, spec, create)
+      )
     })
   )
 
@@ -87,7 +92,12 @@ const execInToolbox = (
       yield* checkPermitted(tools.engine, spec)
       const opened = yield* openToolbox(tools.engine, toolbox, spec, tools.image)
       return toolbox._tag === "Debug"
-        ? yield* startExec(tools, { ...spec, container: opened.id }, input, (create) => create)
+        ? yield* startExec(
+            { ...tools, inspector: tools.engine },
+            { ...spec, container: opened.id },
+            input,
+            (create) => create
+          )
         : yield* followMain(tools.engine, opened, spec, input.stdin)
     })
   ).pipe(Stream.mapError((error) => ofToolbox(error, spec.container, toolbox)))

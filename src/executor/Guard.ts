@@ -13,7 +13,7 @@ import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { EngineUnreachable } from "../engine/EngineErrors.ts"
 import { summaryOf, withHint } from "../engine/Hints.ts"
 import type { GuardRequest, Watch } from "./GuardProtocol.ts"
-import { reachesProcessesOf } from "./HostView.ts"
+import { type Inspector, reachesProcessesOf } from "./HostView.ts"
 import { watchFromContainer } from "./internal/ContainerGuard.ts"
 import { watchFromProcess } from "./internal/ProcessGuard.ts"
 import type { KillerOptions } from "./ProcessKiller.ts"
@@ -38,8 +38,13 @@ export class Guard extends Context.Service<
      * Starts a guard. Completes when a kill of the caller can't leave the command behind. The guard is removed with the scope. If no guard
      * can be created, the command runs without one, and a warning says so. Fails if it is unknown whether a guard runs: such a guard could
      * kill the command.
+     *
+     * `inspector`: inspects the container of the first run; default: the engine.
      */
-    readonly watch: (request: GuardRequest) => Effect.Effect<Watch, EngineUnreachable, Scope.Scope>
+    readonly watch: (
+      request: GuardRequest,
+      inspector?: Inspector
+    ) => Effect.Effect<Watch, EngineUnreachable, Scope.Scope>
   }
 >()("task-exec/Guard") {
   /** Guards for commands on the engine in the context. */
@@ -48,15 +53,15 @@ export class Guard extends Context.Service<
       Guard,
       Effect.gen(function* () {
         const engine = yield* DockerEngine
-        const watch = Effect.fn("Guard.watch")(function* (request: GuardRequest) {
-          const byProcess = (yield* reachesProcessesOf(engine, request.runs[0].container))
+        const watch = Effect.fn("Guard.watch")(function* (request: GuardRequest, inspector: Inspector) {
+          const byProcess = (yield* reachesProcessesOf(inspector, request.runs[0].container))
             ? yield* watchFromProcess(request)
             : undefined
           return byProcess ?? (yield* watchFromContainer(engine, options, request))
         })
         return Guard.of({
-          watch: (request) =>
-            watch(request).pipe(
+          watch: (request, inspector = engine) =>
+            watch(request, inspector).pipe(
               Effect.catchIf(isRefusal, (error) =>
                 Effect.as(
                   Effect.logWarning(

@@ -12,17 +12,20 @@ import type { ContainerCreate } from "../engine/RequestBodies.ts"
 
 type Engine = DockerEngine["Service"]
 
+/** Inspects containers. */
+export type Inspector = Pick<Engine, "inspectContainer">
+
 /**
  * Whether this process can inspect and signal the processes of a container. It must be root, and its `/proc` must be that of the engine's
  * host: there, the container's main process is in the container's cgroup.
  */
-export const reachesProcessesOf = (engine: Engine, container: string): Effect.Effect<boolean> =>
-  Effect.map(mainProcessOf(engine, container), (pid) => pid !== undefined)
+export const reachesProcessesOf = (inspector: Inspector, container: string): Effect.Effect<boolean> =>
+  Effect.map(mainProcessOf(inspector, container), (pid) => pid !== undefined)
 
 /** Returns the PID of a container's main process; `undefined` if this process can't inspect it: see {@link reachesProcessesOf}. */
-export const mainProcessOf = (engine: Engine, container: string): Effect.Effect<number | undefined> =>
+export const mainProcessOf = (inspector: Inspector, container: string): Effect.Effect<number | undefined> =>
   geteuid?.() === 0
-    ? engine.inspectContainer(container).pipe(
+    ? inspector.inspectContainer(container).pipe(
         Effect.flatMap(({ State }) =>
           Effect.try(() => {
             const isInContainer = readFileSync(`/proc/${State.Pid}/cgroup`, "utf8").includes(container)

@@ -22,6 +22,7 @@ import {
   outcomeUnknown
 } from "../ExecutorErrors.ts"
 import type { Guard } from "../Guard.ts"
+import type { Inspector } from "../HostView.ts"
 import type { ProcessKiller } from "../ProcessKiller.ts"
 import { refused, refusedStart } from "../Refusal.ts"
 import { awaitExit } from "./awaitExit.ts"
@@ -40,6 +41,8 @@ export interface ExecTools {
   readonly engine: Engine
   readonly guard: Guard["Service"]
   readonly killer: ProcessKiller["Service"]
+  /** Inspects the container as it is before the command starts. */
+  readonly inspector: Inspector
 }
 
 /**
@@ -47,7 +50,7 @@ export interface ExecTools {
  * processes. `permitted` creates the exec if the policy allows it.
  */
 export const startExec = Effect.fnUntraced(function* (
-  { engine, guard, killer }: ExecTools,
+  { engine, guard, inspector, killer }: ExecTools,
   spec: ExecSpec,
   input: ExecInput,
   permitted: (create: Effect.Effect<string, ExecutorError>) => Effect.Effect<string, ExecutorError>
@@ -82,7 +85,10 @@ export const startExec = Effect.fnUntraced(function* (
   const [execId, watch] = yield* Effect.all(
     [
       creation,
-      guard.watch({ runs: [endRun], ...(timeout === undefined ? {} : { after: timeout + grace + guardSlack }) })
+      guard.watch(
+        { runs: [endRun], ...(timeout === undefined ? {} : { after: timeout + grace + guardSlack }) },
+        inspector
+      )
     ],
     { concurrency: 2 }
   )
