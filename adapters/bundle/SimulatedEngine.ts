@@ -32,7 +32,7 @@ const info = { Name: "node-1", ServerVersion: "28.5.2", Swarm: { NodeID: id("nod
 
 /** What the engine has, by method and path. It has nothing else: no image for a guard, and no leftovers. */
 const objects: Readonly<Record<string, unknown>> = {
-  'GET /services?filters={"name":["web"]}': [service],
+  "GET /services/web": service,
   "GET /tasks": [task],
   "GET /containers/json": [summary],
   [`GET /nodes/${id("node")}`]: node,

@@ -200,6 +200,9 @@ export type SwarmFailure = EngineFailure | NotSwarmManager
 
 const hasStatus = (error: unknown, status: number): boolean => error instanceof EngineError && error.status === status
 
+/** The request is invalid, such as a prefix that several IDs have: HTTP 400. */
+export const isInvalid = (error: unknown): error is EngineError => hasStatus(error, 400)
+
 /** The object does not exist: HTTP 404. */
 export const isNotFound = (error: unknown): error is EngineError => hasStatus(error, 404)
 

@@ -1,6 +1,6 @@
 /** Finds the tasks that a target matches, and the services and nodes that it names. */
 import * as Effect from "effect/Effect"
-import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import { isInvalid, isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import type { SwarmShape } from "../engine/Swarm.ts"
 import { type Node, type Service, type Task, wantedTasks } from "../engine/SwarmSchemas.ts"
 import { type Candidate, maxShown, TaskNotFound } from "./LookupErrors.ts"
@@ -134,14 +134,15 @@ const shorten = (names: ReadonlyArray<string | number>): string =>
     ? `${names.slice(0, maxShown).join(", ")}, and ${names.length - maxShown} more`
     : names.join(", ")
 
-/** Finds a service by its name, its ID, or a unique prefix of its ID. The filters of the API match prefixes. */
-export const findService = Effect.fnUntraced(function* (swarm: SwarmShape, word: string) {
-  const [byName, byId] = yield* Effect.all([swarm.listServices({ name: [word] }), swarm.listServices({ id: [word] })], {
-    concurrency: 2
-  })
-  const named = byName.find((service) => service.Spec.Name === word)
-  return named ?? byId.find((service) => service.ID === word) ?? (byId.length === 1 ? byId[0] : undefined)
-})
+/**
+ * Finds a service by its ID, its name, or a unique prefix of its ID. The managers look for these in this order (moby,
+ * `daemon/cluster/helpers.go`, `getService`).
+ */
+export const findService = (swarm: SwarmShape, word: string): Effect.Effect<Service | undefined, SwarmFailure> =>
+  swarm.inspectService(word).pipe(Effect.catchIf(isUnknownWord, () => Effect.succeed(undefined)))
+
+/** Whether the managers know no service, or several services, for a word. */
+const isUnknownWord = (error: SwarmFailure): boolean => isNotFound(error) || isInvalid(error)
 
 const isNode = ({ Description, ID }: Node, word: string): boolean =>
   Description.Hostname === word || ID.startsWith(word)

@@ -67,7 +67,11 @@ export const testSwarm = (tasks: ReadonlyArray<string | TestTask>): Layer.Layer<
       inspectNode: (id) => inspect(tables.nodes, "node", id),
       listServices: ({ id, name }) =>
         Effect.succeed(tables.services.filter(({ ID, Spec }) => begins(ID, id) && begins(Spec.Name, name))),
-      inspectService: (id) => inspect(tables.services, "service", id),
+      inspectService: (word) => {
+        const named = tables.services.find(({ ID, Spec }) => ID === word || Spec.Name === word)
+        const [begun, other] = tables.services.filter(({ ID }) => ID.startsWith(word))
+        return inspect(tables.services, "service", (named ?? (other === undefined ? begun : undefined))?.ID ?? word)
+      },
       listTasks: (filters) =>
         Effect.sync(() => {
           const own = filters.service?.flatMap((name) => created.get(name) ?? []) ?? []

@@ -26,7 +26,7 @@ const Spec = Schema.Struct({ Spec: Schema.Struct({ Name: Schema.String }) })
 const nameOf = (object: unknown): string => Schema.decodeUnknownSync(Spec)(object).Spec.Name
 const Filters = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Array(Schema.String)))
 
-/** The response of an engine, with filters applied. `change` makes objects unreadable. */
+/** The response of an engine, with filters applied; `undefined`: not found. `change` makes objects unreadable. */
 const answer = (url: string, change: (object: (typeof Objects.Type)[number]) => object): unknown => {
   const { pathname, searchParams } = new URL(url, "http://engine")
   const filters = Schema.decodeSync(Filters)(searchParams.get("filters") ?? "{}")
@@ -43,7 +43,9 @@ const answer = (url: string, change: (object: (typeof Objects.Type)[number]) => 
   )
   const [, kind, id] = pathname.split("/")
   const all = kind === "tasks" ? tasks : kind === "services" ? services : recorded.Node
-  return id === undefined ? all.map(change) : change(all.find(({ ID }) => ID === id) ?? {})
+  if (id === undefined) return all.map(change)
+  const found = all.find((object) => object.ID === id || (kind === "services" && nameOf(object) === id))
+  return found === undefined ? undefined : change(found)
 }
 
 const engineWith = Effect.fnUntraced(function* (change: (object: (typeof Objects.Type)[number]) => object) {
@@ -53,7 +55,9 @@ const engineWith = Effect.fnUntraced(function* (change: (object: (typeof Objects
   )
   const path = join(folder, "docker.sock")
   const server = createServer((request, response) => {
-    response.end(JSON.stringify(answer(request.url ?? "", change)))
+    const body = answer(request.url ?? "", change)
+    if (body === undefined) response.statusCode = 404
+    response.end(JSON.stringify(body ?? { message: "not found" }))
   })
   yield* Effect.acquireRelease(
     Effect.callback<void>((resume) => {
