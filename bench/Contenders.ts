@@ -8,7 +8,7 @@ import type { Ssh } from "../test/cluster/Ssh.ts"
 import type { ClusterNode } from "../test/cluster/SwarmCluster.ts"
 import type { Contender, MeasureOptions } from "./Measure.ts"
 import type { Original } from "./Original.ts"
-import type { Place, Stage } from "./Stage.ts"
+import type { Stage, TaskOnNode } from "./Stage.ts"
 
 /** The environment of every measure. */
 export interface Bench {
@@ -85,7 +85,7 @@ export const piped = ({ argv, name }: Contender, line: string): Contender => ({
 export const dockerExec = (
   name: string,
   host: string,
-  { container }: Place,
+  { container }: TaskOnNode,
   command: ReadonlyArray<string>,
   flags: ReadonlyArray<string> = []
 ): Contender => ({

@@ -15,7 +15,7 @@ export class NotSpread extends Schema.TaggedError<NotSpread>()("NotSpread", { se
 }
 
 /** A task and its node. */
-export interface Place {
+export interface TaskOnNode {
   /** `web.2` */
   readonly target: string
   readonly taskId: string
@@ -42,9 +42,9 @@ export interface Stage {
   /** The name of the service. */
   readonly web: string
   /** A task on the manager, whose engine is the connected engine. */
-  readonly local: Place
+  readonly local: TaskOnNode
   /** A task on another node. */
-  readonly remote: Place
+  readonly remote: TaskOnNode
 }
 
 const Image = Schema.Struct({ RepoDigests: Schema.Array(Schema.String) })
@@ -68,7 +68,7 @@ export const makeStage = Effect.fn("Stage.make")(function* () {
   const [{ pinned = "", ref }, tasks] = yield* Effect.all([build, start], { concurrency: 2 })
   const { RepoDigests } = yield* get(manager.socket, `/images/${busybox}/json`, Image)
   const [busyboxByDigest] = RepoDigests
-  const placeOf = (task: RunningTask | undefined): Effect.Effect<Place, NotSpread> => {
+  const onNode = (task: RunningTask | undefined): Effect.Effect<TaskOnNode, NotSpread> => {
     const node = nodes.find(({ nodeId }) => nodeId === task?.nodeId)
     if (task === undefined || node === undefined) return Effect.fail(new NotSpread({ service }))
     return Effect.succeed({
@@ -88,8 +88,8 @@ export const makeStage = Effect.fn("Stage.make")(function* () {
     pinned,
     web: service,
     busybox: busyboxByDigest ?? busybox,
-    local: yield* placeOf(tasks.find(({ nodeId }) => nodeId === manager.nodeId)),
-    remote: yield* placeOf(tasks.find(({ nodeId }) => nodeId !== manager.nodeId))
+    local: yield* onNode(tasks.find(({ nodeId }) => nodeId === manager.nodeId)),
+    remote: yield* onNode(tasks.find(({ nodeId }) => nodeId !== manager.nodeId))
   }
   return stage
 })

@@ -36,7 +36,7 @@ const help: CommandHelp = {
   usage: ["[OPTIONS] TARGET"],
   about: [
     "Print the log of a Swarm task, or of many, from the engines of their nodes: complete, and each stream in order. stdout and stderr stay apart.",
-    "Without a running task, TARGET is the newest one there that had a container, so the log of a task that crashed can be read. An ID also names a task that Swarm has replaced. With -f and --follow-updates, task-exec goes on with the next task of the slot when a container ends, on any node. The label task-exec.allow must allow logs, where a service has it."
+    "Without a running task, TARGET is the newest one there that had a container, so the log of a task that crashed can be read. An ID also names a task that Swarm has replaced. With -f and --follow-updates, task-exec continues with the next task of the slot when a container ends, on any node. The label task-exec.allow must allow logs, where a service has it."
   ],
   flags: {
     ...flagsOf(flags, lacks),

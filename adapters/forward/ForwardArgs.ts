@@ -52,7 +52,7 @@ export const forwardHelp: CommandHelp = {
   usage: ["[OPTIONS] TARGET [LOCAL_PORT:]REMOTE_PORT..."],
   about: [
     "Forward local ports to ports of a Swarm task, on any node, until you press Ctrl-C. The service needs no published port. Connections reach the task at 127.0.0.1, then at ::1, then at its other addresses.",
-    "8080:80 forwards the local port 8080 to the task's port 80; 80 uses the same number for both; 0:80 and :80 choose a free local port. A connection that the task refuses is closed with a message, and forwarding goes on. The label task-exec.allow must allow port-forward, where a service has it.",
+    "8080:80 forwards the local port 8080 to the task's port 80; 80 uses the same number for both; 0:80 and :80 choose a free local port. A connection that the task refuses is closed with a message, and forwarding continues. The label task-exec.allow must allow port-forward, where a service has it.",
     "TARGET is a service with one running task (web), a slot (web.2), a service's task on a node (web@node-3), or a unique prefix of a task ID or container ID."
   ],
   flags: forwardFlags,

@@ -7,7 +7,7 @@ import { runGroup } from "../../test/cluster/ProcessGroup.ts"
 import { compareMeasured } from "../Comparison.ts"
 import { type Bench, dockerExec, quartered, taskExec } from "../Contenders.ts"
 import { type Contender, type MeasureOptions, measure, runTimeout } from "../Measure.ts"
-import type { Place } from "../Stage.ts"
+import type { TaskOnNode } from "../Stage.ts"
 
 const paths = ["/", "/health", "/api/v1/orders", "/api/v1/orders/{id}/items", "/login", "/assets/app.js"]
 const statuses = [200, 200, 200, 200, 201, 204, 304, 404, 500]
@@ -37,10 +37,10 @@ export const logLines = (bytes: number): Buffer => {
 }
 
 /** Creates a file in the task's container, for a command that is measured repeatedly. */
-const put = Effect.fnUntraced(function* ({ env, dir }: MeasureOptions, place: Place, file: string, bytes: Buffer) {
+const put = Effect.fnUntraced(function* ({ env, dir }: MeasureOptions, task: TaskOnNode, file: string, bytes: Buffer) {
   const input = join(dir, "content")
   yield* Effect.promise(() => writeFile(input, bytes))
-  const { argv } = dockerExec("", place.node.dockerHost, place, ["sh", "-c", `cat >${file}`], ["-i"])
+  const { argv } = dockerExec("", task.node.dockerHost, task, ["sh", "-c", `cat >${file}`], ["-i"])
   yield* runGroup(["sh", "-c", 'exec "$@" <"$0"', input, ...argv], { env, timeout: runTimeout })
 })
 

@@ -11,7 +11,7 @@ import { poll } from "../../test/cluster/Poll.ts"
 import { compare } from "../Comparison.ts"
 import { type Bench, on, quartered, taskExec } from "../Contenders.ts"
 import { type Contender, inTurns, type MeasureOptions, runTimeout, WrongResult } from "../Measure.ts"
-import type { Place, Stage } from "../Stage.ts"
+import type { Stage, TaskOnNode } from "../Stage.ts"
 import { agents } from "./Agent.ts"
 
 /** How long a run lasts before its caller is killed, in milliseconds. Short runs have no guard. */
@@ -23,7 +23,7 @@ const mark = "98765"
 const Top = Schema.Struct({ Processes: Schema.Array(Schema.Array(Schema.String)) })
 
 /** Whether the command runs in the task's container. */
-const isRunning = ({ container, node }: Place) =>
+const isRunning = ({ container, node }: TaskOnNode) =>
   Effect.map(get(node.socket, `/containers/${container}/top`, Top), ({ Processes }) =>
     Processes.some((columns) => columns.some((text) => text.includes(mark)))
   )
@@ -47,7 +47,7 @@ const start = ({ argv: [file = "", ...args], name }: Contender, env: MeasureOpti
 /** Seconds from the kill to the end of the command, and until every object of the run is gone. */
 const takeOne = Effect.fnUntraced(function* (
   contender: Contender,
-  place: Place,
+  task: TaskOnNode,
   { cluster }: Stage,
   { env }: MeasureOptions
 ) {
@@ -69,11 +69,11 @@ const takeOne = Effect.fnUntraced(function* (
   const [ended, gone] = yield* Effect.all(
     [
       waitFor(
-        Effect.map(isRunning(place), (is) => !is),
+        Effect.map(isRunning(task), (is) => !is),
         "the command runs"
       ),
       waitFor(
-        Effect.map(leftovers(cluster, { patience: 0 }), (items) => items.length === 0),
+        Effect.map(leftovers(cluster, { timeout: 0 }), (items) => items.length === 0),
         "something is left"
       )
     ],
@@ -90,14 +90,14 @@ export const killed = Effect.fn("Measure.killed")(function* ({ options, stage }:
   yield* agents(options)
   const command = ["sh", "-c", `echo up; sleep ${mark}`]
   const routes = [
-    { of: "the caller of a task on the connected engine", place: local, flags: [] },
-    { of: "the caller, through a helper", place: remote, flags: ["--via", "helper"] },
-    { of: "the caller, through an agent", place: remote, flags: ["--via", "agent"] }
+    { of: "the caller of a task on the connected engine", task: local, flags: [] },
+    { of: "the caller, through a helper", task: remote, flags: ["--via", "helper"] },
+    { of: "the caller, through an agent", task: remote, flags: ["--via", "agent"] }
   ]
   yield* Console.error(`measuring killed callers: ${routes.length} routes, 1 + ${runs} times each`)
   const taken = yield* inTurns(
-    routes.map(({ flags, place }) =>
-      takeOne(on(manager, taskExec(...flags, place.target, ...command)), place, stage, options)
+    routes.map(({ flags, task }) =>
+      takeOne(on(manager, taskExec(...flags, task.target, ...command)), task, stage, options)
     ),
     runs
   )

@@ -1,11 +1,11 @@
-/** `ssh`: commands of a caller that reaches the connected engine through SSH. A run has one SSH connection, which its requests share. */
+/** `ssh`: commands of a caller that reaches the connected engine through SSH. */
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { openSsh, type Ssh } from "../../test/cluster/Ssh.ts"
 import { compareMeasured } from "../Comparison.ts"
 import { type Bench, dockerExec, halved, taskExec } from "../Contenders.ts"
 import { type Contender, measure } from "../Measure.ts"
-import type { Place } from "../Stage.ts"
+import type { TaskOnNode } from "../Stage.ts"
 
 const kept = "over a connection that stays open"
 
@@ -16,19 +16,19 @@ const kept = "over a connection that stays open"
 const compareWays = Effect.fnUntraced(function* (
   { options }: Bench,
   title: string,
-  { place, toManager, toNode }: { readonly place: Place; readonly toManager: Ssh; readonly toNode: Ssh }
+  { task, toManager, toNode }: { readonly task: TaskOnNode; readonly toManager: Ssh; readonly toNode: Ssh }
 ) {
   const { PATH = "" } = options.env
   const withSsh = ({ bin }: Ssh, host: string, { argv, name }: Contender): Contender => ({
     name,
     argv: ["env", `PATH=${bin}:${PATH}`, `DOCKER_HOST=${host}`, ...argv]
   })
-  const ours = taskExec(place.target, "true")
+  const ours = taskExec(task.target, "true")
   const name = `DOCKER_HOST=ssh://… ${ours.name}`
   const docker = (about: string, host: string) =>
-    withSsh(toNode, host, dockerExec(`docker -H ssh://… exec${about}`, host, place, ["true"]))
+    withSsh(toNode, host, dockerExec(`docker -H ssh://… exec${about}`, host, task, ["true"]))
   const measured = yield* measure(
-    `commands through SSH, in ${place.target}`,
+    `commands through SSH, in ${task.target}`,
     [
       withSsh(toManager, toManager.cold, { ...ours, name }),
       withSsh(toManager, toManager.kept, { ...ours, name: `${name}, ${kept}` }),
@@ -45,10 +45,10 @@ export const throughSsh = Effect.fn("Measure.ssh")(function* (bench: Bench) {
   const { local, manager, remote } = bench.stage
   const toManager = yield* openSsh(join(bench.options.dir, "manager"), manager)
   const places = [
-    { title: "A command in a task on the engine that the caller reaches through SSH", place: local, toNode: toManager },
+    { title: "A command in a task on the engine that the caller reaches through SSH", task: local, toNode: toManager },
     {
       title: "A command in a task on another node than that of the engine that the caller reaches through SSH",
-      place: remote,
+      task: remote,
       toNode: bench.ssh
     }
   ]

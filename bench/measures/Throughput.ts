@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import { compareMeasured } from "../Comparison.ts"
 import { type Bench, dockerExec, quartered, taskExec } from "../Contenders.ts"
 import { type Contender, type MeasureOptions, measure } from "../Measure.ts"
-import type { Place } from "../Stage.ts"
+import type { TaskOnNode } from "../Stage.ts"
 
 /** Blocks a little smaller than a pipe, so that the program writes in the same way on every route. */
 const block = 50_000
@@ -62,15 +62,17 @@ export const throughput = Effect.fn("Measure.throughput")(function* (bench: Benc
     argv: ["sh", "-c", 'exec "$@" <"$0"', file, ...contender.argv],
     bytes: `${bytes}\n`.length
   })
-  const docker = (name: string, host: string, place: Place, input: boolean): Contender =>
+  const docker = (name: string, host: string, task: TaskOnNode, input: boolean): Contender =>
     input
-      ? read(dockerExec(name.replace("exec", "exec -i"), host, place, reader, ["-i"]))
-      : wrote(dockerExec(name, host, place, writer(bytes)))
-  const onNode = (place: Place, input: boolean) =>
-    docker("docker exec, on the node itself", place.node.dockerHost, place, input)
+      ? read(dockerExec(name.replace("exec", "exec -i"), host, task, reader, ["-i"]))
+      : wrote(dockerExec(name, host, task, writer(bytes)))
+  const onNode = (task: TaskOnNode, input: boolean) =>
+    docker("docker exec, on the node itself", task.node.dockerHost, task, input)
   const overSsh = (input: boolean) => docker("docker -H ssh://… exec", ssh.cold, stage.remote, input)
-  const out = ({ target }: Place) => wrote({ ...taskExec(target, ...writer(bytes)), name: `task-exec ${target} dd` })
-  const into = ({ target }: Place) => read({ ...taskExec("-i", target, ...reader), name: `task-exec -i ${target} wc` })
+  const out = ({ target }: TaskOnNode) =>
+    wrote({ ...taskExec(target, ...writer(bytes)), name: `task-exec ${target} dd` })
+  const into = ({ target }: TaskOnNode) =>
+    read({ ...taskExec("-i", target, ...reader), name: `task-exec -i ${target} wc` })
   const { local, remote } = stage
   const here = "on the connected engine"
   const there = "on another node"

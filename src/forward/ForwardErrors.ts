@@ -50,7 +50,7 @@ export class ForwardingEnded extends Schema.TaggedError<ForwardingEnded>()("Forw
 
   /** The next step. */
   get hint(): string {
-    return "To go on with the task's replacement, use --follow."
+    return "To continue with the task's replacement, use --follow."
   }
 
   override get message(): string {

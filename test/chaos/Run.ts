@@ -134,7 +134,7 @@ export const performRun = Effect.fn("Chaos.run")(function* (
     if (reallyLeft.length < leftByCaller.length)
       yield* timeline.note("what was left then is not there: it was gone before")
     yield* sweepRuns(stage, timeline)
-    return { reallyLeft, leftBySweep: yield* leftovers(cluster, { patience: afterSweep }) }
+    return { reallyLeft, leftBySweep: yield* leftovers(cluster, { timeout: afterSweep }) }
   })
   const looked = yield* Effect.result(asUnhealthy(look))
   // These processes are already reported, and must not appear in the next run.

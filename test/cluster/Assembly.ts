@@ -10,7 +10,7 @@ import * as Semaphore from "effect/Semaphore"
 import { makeBusyboxTar, publishBusybox } from "./Busybox.ts"
 import { bootId, type ClusterState, clustersDir, list, type Role, save } from "./ClusterState.ts"
 import { type EngineSpec, socketOf, startEngine } from "./Engine.ts"
-import { awaitReady, type Invitation, initSwarm, joinSwarm, nodeIdOf } from "./Formation.ts"
+import { awaitReady, initSwarm, type JoinInfo, joinSwarm, nodeIdOf } from "./Formation.ts"
 import { startMachine } from "./Machine.ts"
 import { addressOf, createBridge, freeIndex, plugIn } from "./Network.ts"
 import { type ProcessRef, refOf } from "./Processes.ts"
@@ -107,14 +107,14 @@ export const assemble = Effect.fn("Assembly.assemble")(function* (claimed: Claim
   const { dir, state } = claimed
   const { nodes: size = 3, managers = 1 } = options
   const manager = socketOf(dir, "node-1")
-  const invitation = yield* Deferred.make<Invitation>()
+  const joinInfo = yield* Deferred.make<JoinInfo>()
   const oneAtATime = yield* Semaphore.make(1)
 
   const startNode = Effect.fnUntraced(function* (n: number) {
     const { name, machine, socket, address } = yield* bootNode(claimed, n)
     const role: Role = n <= managers ? "manager" : "worker"
-    const join = Effect.flatMap(Deferred.await(invitation), (to) => joinSwarm(socket, address, role, to))
-    if (n === 1) yield* Deferred.succeed(invitation, yield* initSwarm(socket, address))
+    const join = Effect.flatMap(Deferred.await(joinInfo), (to) => joinSwarm(socket, address, role, to))
+    if (n === 1) yield* Deferred.succeed(joinInfo, yield* initSwarm(socket, address))
     // Each new manager changes the quorum.
     else yield* role === "manager" ? oneAtATime.withPermits(1)(join) : join
     return { name, role, nodeId: yield* nodeIdOf(socket), address, machine }
@@ -126,7 +126,7 @@ export const assemble = Effect.fn("Assembly.assemble")(function* (claimed: Claim
   )
   const startImages = Effect.gen(function* () {
     const [tar] = yield* Effect.all([makeBusyboxTar(dir), startRegistry(dir, state.index)], { concurrency: 2 })
-    yield* Deferred.await(invitation)
+    yield* Deferred.await(joinInfo)
     return yield* publishBusybox(manager, registryOf(state.index), tar)
   })
 

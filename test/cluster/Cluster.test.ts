@@ -262,10 +262,10 @@ layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 180_000, excludeTestServices:
           within(120_000, "the end of the first container")
         )
         const helper = yield* Effect.forkChild(Effect.andThen(firstIsGone, make("second")))
-        const { message } = yield* Effect.flip(assertNothingLeft(cluster, { patience: 0 }))
+        const { message } = yield* Effect.flip(assertNothingLeft(cluster, { timeout: 0 }))
         assert.match(message, /^left behind:\n {2}container \/first \(\w+, created\) on node-1$/)
         yield* Fiber.join(helper)
-        assert.deepStrictEqual(yield* leftovers(cluster, { patience: 0 }), [])
+        assert.deepStrictEqual(yield* leftovers(cluster, { timeout: 0 }), [])
       })
     )
 
@@ -338,8 +338,9 @@ interface Ended {
   readonly stderr: string
 }
 
-/** The shell that removes a process's clusters (`Ward.ts`). */
-const wardOf = (pid: number) => otherProcesses().filter((other) => procFile(other, "cmdline").includes(`\0${pid}/`))
+/** The shell that removes a process's clusters (`ExitSweep.ts`). */
+const exitSweepOf = (pid: number) =>
+  otherProcesses().filter((other) => procFile(other, "cmdline").includes(`\0${pid}/`))
 
 /** Runs `npm run swarm -- …`. With `killWhen`, it is killed as soon as that holds, after the result of `andKill`. */
 const swarm = (
@@ -411,7 +412,7 @@ describe("clusters", () => {
       const name = `killed-${process.pid}`
       const dir = join(yield* clustersDir, name)
       const living = yield* cluster({ nodes: 1 })
-      yield* swarm(["up", "--name", name], () => existsSync(join(dir, "node-1/run/docker.sock")), wardOf)
+      yield* swarm(["up", "--name", name], () => existsSync(join(dir, "node-1/run/docker.sock")), exitSweepOf)
       const { index } = yield* load(dir)
       const left = yield* traces(dir, index)
       assert.isAbove(left.processes.length, 0)

@@ -16,7 +16,7 @@ export class SwarmNotReady extends Schema.TaggedError<SwarmNotReady>()("SwarmNot
 }
 
 /** The address and token for joining. */
-export interface Invitation {
+export interface JoinInfo {
   readonly address: string
   readonly tokens: Readonly<Record<Role, string>>
 }
@@ -36,8 +36,8 @@ const listen = (address: string) => ({ ListenAddr: `${address}:2377`, AdvertiseA
 export const initSwarm = Effect.fn("Formation.init")(function* (socket: string, address: string) {
   yield* post(socket, "/swarm/init", Schema.String, { body: listen(address) })
   const { JoinTokens } = yield* get(socket, "/swarm", SwarmInfo)
-  const invitation: Invitation = { address, tokens: { manager: JoinTokens.Manager, worker: JoinTokens.Worker } }
-  return invitation
+  const joinInfo: JoinInfo = { address, tokens: { manager: JoinTokens.Manager, worker: JoinTokens.Worker } }
+  return joinInfo
 })
 
 /** Joins the engine to the swarm. */
@@ -45,10 +45,10 @@ export const joinSwarm = Effect.fn("Formation.join")(function* (
   socket: string,
   address: string,
   role: Role,
-  invitation: Invitation
+  joinInfo: JoinInfo
 ) {
   yield* request(socket, "POST", "/swarm/join", {
-    body: { ...listen(address), RemoteAddrs: [`${invitation.address}:2377`], JoinToken: invitation.tokens[role] }
+    body: { ...listen(address), RemoteAddrs: [`${joinInfo.address}:2377`], JoinToken: joinInfo.tokens[role] }
   })
 })
 

@@ -146,7 +146,7 @@ export interface LeftoverOptions {
   /** Processes that may exist. */
   readonly exclude?: ReadonlySet<number>
   /** How long containers and processes may take to end, in milliseconds. The default of 90,000 is for a busy machine. */
-  readonly patience?: number
+  readonly timeout?: number
 }
 
 /** Our services, secrets, configs and networks, as the first responding manager sees them. */
@@ -162,18 +162,18 @@ const fleetingOf = Effect.fnUntraced(function* (cluster: SwarmClusterShape, { ex
 /** Waits until these leftovers are gone. Returns those that remain at the timeout. */
 const awaitGone = Effect.fnUntraced(function* (
   find: Effect.Effect<ReadonlyArray<Left>, EngineApiError>,
-  { patience = 90_000 }: LeftoverOptions
+  { timeout = 90_000 }: LeftoverOptions
 ) {
   const gone = Effect.map(find, (items) => (items.length === 0 ? Option.some(items) : Option.none()))
-  return yield* poll(gone, { every: 250, atMost: patience, orElse: find })
+  return yield* poll(gone, { every: 250, atMost: timeout, orElse: find })
 })
 
 /** The objects that last, and those that do not go away in time. */
 const leftOf = Effect.fnUntraced(function* (cluster: SwarmClusterShape, options: LeftoverOptions) {
   const lasting = yield* lastingOf(cluster)
   // Objects that last may use the others. Waiting is useless then.
-  const patience = lasting.length > 0 ? { patience: 0 } : {}
-  return [...lasting, ...(yield* awaitGone(fleetingOf(cluster, options), { ...options, ...patience }))]
+  const timeout = lasting.length > 0 ? { timeout: 0 } : {}
+  return [...lasting, ...(yield* awaitGone(fleetingOf(cluster, options), { ...options, ...timeout }))]
 })
 
 /**

@@ -16,6 +16,7 @@ import type { CommandFailed } from "./Command.ts"
 import { type EngineNotReady, enginePids, killEngine, socketOf, startEngine } from "./Engine.ts"
 import type { EngineApiError } from "./EngineApi.ts"
 import { findNewCrash } from "./EngineCrash.ts"
+import { sweepOnExit } from "./ExitSweep.ts"
 import { importImage, pushImage, type RootFs } from "./Images.ts"
 import { checkMachine, installMissing } from "./Install.ts"
 import { exclusively } from "./Lock.ts"
@@ -25,7 +26,6 @@ import { type EngineOptions, engineOfEnvironment } from "./NewerEngine.ts"
 import { isAlive, type ProcessRef, self } from "./Processes.ts"
 import { registryOf } from "./Registry.ts"
 import { sweep, teardown } from "./Teardown.ts"
-import { ward } from "./Ward.ts"
 
 /** A node of the cluster. */
 export interface ClusterNode {
@@ -89,7 +89,7 @@ export class SwarmCluster extends Context.Service<SwarmCluster, SwarmClusterShap
    * dies with `EngineCrashed` if an engine has crashed and no test has reported it.
    */
   static readonly layer = (options: ClusterOptions = {}) =>
-    Layer.effect(SwarmCluster, ward.pipe(Effect.andThen(bringUp(options)), Effect.tap(inUse)))
+    Layer.effect(SwarmCluster, sweepOnExit.pipe(Effect.andThen(bringUp(options)), Effect.tap(inUse)))
 
   /** Attaches to the cluster in the folder of `TASK_EXEC_CLUSTER`, without removing it. */
   static readonly layerShared = Layer.effect(
@@ -181,7 +181,7 @@ export const bringUpFor = Effect.fn("SwarmCluster.bringUpFor")(function* (
   options: ClusterOptions = {}
 ) {
   const scope = yield* Scope.make()
-  yield* ward
+  yield* sweepOnExit
   return yield* bringUp(options).pipe(
     Effect.tap(({ dir }) => Effect.flatMap(load(dir), (state) => save(dir, { ...state, owner }))),
     Scope.provide(scope),

@@ -163,7 +163,7 @@ layer(Web.layer("debugged"), { excludeTestServices: true, timeout: "180 seconds"
             null
           )
         }
-        const left = Effect.map(leftovers(cluster, { patience: 0 }), (items) => items.length === 0)
+        const left = Effect.map(leftovers(cluster, { timeout: 0 }), (items) => items.length === 0)
         yield* pollUntil(left, {
           every: 250,
           atMost: 90_000,

@@ -319,7 +319,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
           const result = yield* interrupted("setsid sleep 7654 & echo up; sleep 7654", signal, ["--grace", "1s"])
           // Background jobs of a shell ignore SIGINT and are killed after the grace period. The leak check runs at once, because the caller
           // must end after the command.
-          assert.deepStrictEqual(yield* leftovers(cluster, { patience: 0 }).pipe(Effect.map(processesOnly)), [])
+          assert.deepStrictEqual(yield* leftovers(cluster, { timeout: 0 }).pipe(Effect.map(processesOnly)), [])
           assert.deepStrictEqual([result.code, result.signal, result.stdout.toString()], [code, null, "up\n"])
           assert.match(result.stderr, saidOfSignal)
         })

@@ -89,7 +89,7 @@ const goOn = Effect.gen(function* () {
 /** Waits until no process of a command is left. */
 const untilEnded = Effect.gen(function* () {
   const cluster = yield* SwarmCluster
-  const commands = Effect.map(leftovers(cluster, { patience: 0 }), (items) =>
+  const commands = Effect.map(leftovers(cluster, { timeout: 0 }), (items) =>
     items.filter((item) => item.startsWith("process "))
   )
   yield* pollUntil(

@@ -121,7 +121,7 @@ for (const [name, { flags, isLocal }] of Object.entries(routes)) {
         assert.strictEqual(code, 125, stderr)
         assert.strictEqual(
           stderr,
-          `task-exec port-forward: port forwarding to dying.1 on ${node.name} ended: the task has stopped. To go on with the task's replacement, use --follow.\n`
+          `task-exec port-forward: port forwarding to dying.1 on ${node.name} ended: the task has stopped. To continue with the task's replacement, use --follow.\n`
         )
       }).pipe(Effect.scoped)
     )
@@ -187,7 +187,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       const isUnderWay = (output: string) => output.includes("Forwarding from")
       const words = ["port-forward", "orphan", `0:${ports.http}`]
       yield* killCaller("task-exec.cjs", words, { name: "forward", isUnderWay })
-      const isClean = Effect.map(leftovers(cluster, { patience: 0 }), (items) => items.length === 0)
+      const isClean = Effect.map(leftovers(cluster, { timeout: 0 }), (items) => items.length === 0)
       yield* pollUntil(isClean, {
         every: 250,
         atMost: 90_000,

@@ -25,7 +25,7 @@ const ours = (role: string) => ({ filters: JSON.stringify({ label: { [`task-exec
 const stubborn = ["sh", "-c", "trap '' TERM; setsid sleep 5432 & echo up; while :; do sleep 0.1; done"]
 
 /** Marked processes that are alive. */
-const alive = Effect.flatMap(SwarmCluster, (cluster) => leftovers(cluster, { patience: 0 })).pipe(
+const alive = Effect.flatMap(SwarmCluster, (cluster) => leftovers(cluster, { timeout: 0 })).pipe(
   Effect.map((items) => items.filter((item) => item.startsWith("process ")))
 )
 

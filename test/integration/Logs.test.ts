@@ -458,7 +458,7 @@ layer(
       const web = yield* Web
       const isUnderWay = (output: string) => output.includes("tick")
       yield* killCaller("task-exec.cjs", ["logs", "-f", web.target(web.remote)], { name: "logs", isUnderWay })
-      const left = Effect.map(leftovers(cluster, { patience: 0 }), (items) => items.length === 0)
+      const left = Effect.map(leftovers(cluster, { timeout: 0 }), (items) => items.length === 0)
       yield* pollUntil(left, { every: 250, atMost: 90_000, orElse: Effect.die("the helper remains") })
     })
   )

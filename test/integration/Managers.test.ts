@@ -40,11 +40,11 @@ layer(SwarmCluster.layer({ nodes: 4, managers: 3 }), { excludeTestServices: true
         yield* cluster.startEngine(manager)
         // A restarted manager lists removed objects for a while.
         yield* pollUntil(
-          Effect.map(leftovers(cluster, { patience: 0 }), ({ length }) => length === 0),
+          Effect.map(leftovers(cluster, { timeout: 0 }), ({ length }) => length === 0),
           {
             every: 1000,
             atMost: 120_000,
-            orElse: Effect.flatMap(leftovers(cluster, { patience: 0 }), (items) => Effect.die(items.join("\n")))
+            orElse: Effect.flatMap(leftovers(cluster, { timeout: 0 }), (items) => Effect.die(items.join("\n")))
           }
         )
       })

@@ -21,7 +21,7 @@ const endlessAfterInput = ["sh", "-c", "read go; setsid sleep 5432 & echo up; sl
 const orphan = Effect.fnUntraced(function* (file: string, args: ReadonlyArray<string>, options: KillOptions) {
   const cluster = yield* SwarmCluster
   yield* killCaller(file, args, options)
-  const now = leftovers(cluster, { patience: 0 })
+  const now = leftovers(cluster, { timeout: 0 })
   yield* pollUntil(
     Effect.map(now, (items) => items.length === 0),
     { every: 100, atMost: 90_000, orElse: Effect.flatMap(now, (items) => Effect.die(items.join("\n"))) }

@@ -78,7 +78,7 @@ class Bare extends Context.Service<Bare, { readonly sh: (script: string) => Effe
 const ended = ({ exitCode, stderr, stdout }: ExecResult) => [exitCode, stdout, stderr]
 
 /** Marked processes that are alive. */
-const alive = Effect.flatMap(SwarmCluster, (cluster) => leftovers(cluster, { patience: 0 })).pipe(
+const alive = Effect.flatMap(SwarmCluster, (cluster) => leftovers(cluster, { timeout: 0 })).pipe(
   Effect.map((items) => items.filter((item) => item.startsWith("process ")))
 )
 

@@ -431,7 +431,7 @@ layer(Shop.layer, { excludeTestServices: true, timeout: "240 seconds" })("run", 
         const cluster = yield* SwarmCluster
         const line = ["run", "--grace", "1s", `shop@${node}`, "echo up; sleep 4321"]
         yield* killCaller("task-exec.cjs", line, { name: `run-${node}`, isUnderWay: (said) => said.includes("up") })
-        const left = Effect.map(leftovers(cluster, { patience: 0 }), (items) => items.length === 0)
+        const left = Effect.map(leftovers(cluster, { timeout: 0 }), (items) => items.length === 0)
         yield* pollUntil(left, { every: 250, atMost: 90_000, orElse: Effect.die("the one-off task remains") })
       })
     )

@@ -43,7 +43,7 @@ const assertEnd = ({ after, before, code, shown }: PtyEnd, expected: number) => 
 }
 
 /** Processes of running commands. */
-const marked = Effect.flatMap(SwarmCluster, (cluster) => leftovers(cluster, { patience: 0 })).pipe(
+const marked = Effect.flatMap(SwarmCluster, (cluster) => leftovers(cluster, { timeout: 0 })).pipe(
   Effect.map((items) => items.filter((item) => item.startsWith("process ")))
 )
 

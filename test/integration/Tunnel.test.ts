@@ -62,7 +62,7 @@ const kill = (node: ClusterNode, role: "helper" | "relay") =>
   })
 
 /** Our running commands, on all nodes. */
-const commands = Effect.flatMap(SwarmCluster, (cluster) => leftovers(cluster, { patience: 0 })).pipe(
+const commands = Effect.flatMap(SwarmCluster, (cluster) => leftovers(cluster, { timeout: 0 })).pipe(
   Effect.map((items) => items.filter((item) => item.startsWith("process ")))
 )
 

@@ -46,7 +46,7 @@ class Remapped extends Context.Service<
         return { code, stdout: stdout.toString(), stderr }
       })
       // An engine may list a relay's overlay network for a moment after its removal.
-      const left = Effect.orDie(leftovers(cluster, { patience: 0 }))
+      const left = Effect.orDie(leftovers(cluster, { timeout: 0 }))
       const nothingLeft = pollUntil(
         Effect.map(left, ({ length }) => length === 0),
         { every: 200, atMost: 120_000, orElse: Effect.flatMap(left, (items) => Effect.die(items.join("\n"))) }

@@ -10,7 +10,7 @@ import type { SwarmClusterShape } from "../cluster/SwarmCluster.ts"
 const cleanUpTimeout = 120_000
 
 const left = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {
-  const ours = yield* leftovers(cluster, { patience: 0 })
+  const ours = yield* leftovers(cluster, { timeout: 0 })
   const agents = yield* agentObjects(cluster)
   return [...ours, ...agents.map((name) => `of the agents: ${name}`)].map((text) => `left behind: ${text}`)
 })

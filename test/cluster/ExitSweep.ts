@@ -11,8 +11,8 @@ import { self, signalGroup } from "./Processes.ts"
 
 const script = 'cat >/dev/null; exec "$@"'
 
-/** Guards this process until the scope closes. */
-export const ward = Effect.acquireRelease(
+/** Starts that shell, and ends it when the scope closes. */
+export const sweepOnExit = Effect.acquireRelease(
   Effect.map(self, ({ pid, startTime }) => {
     const sweep = [process.execPath, join(import.meta.dirname, "main.ts"), "sweep", "--after", `${pid}/${startTime}`]
     // In a session of its own, so that Ctrl-C does not reach it.
