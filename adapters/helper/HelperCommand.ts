@@ -66,7 +66,7 @@ const carrierFor = Effect.fnUntraced(function* (
   admitted: Effect.Effect<string, AdmissionError, DockerEngine>,
   log: Log<OutputClosed | OutputFailed>
 ): Effect.fn.Return<NodeCarrier<OutputClosed | OutputFailed | OutcomeUnknown>, never, DockerEngine | Scope.Scope> {
-  if (tunnel === undefined) return byLog(log)
+  if (tunnel === undefined) return yield* byLog(log)
   const engine = yield* DockerEngine
   const commands = work._tag === "Exec" ? work.specs.length : 0
   return yield* byLogThenTunnel(log, {

@@ -44,7 +44,10 @@ export const byTunnel = (tunnel: Tunnel): NodeCarrier<never> => ({
 
 /** The log of a helper. */
 export interface Log<E> {
-  /** Writes frames, in order. Returns their number of bytes in the log. */
+  /**
+   * Writes frames, in order. Returns their number of bytes in the log. Frames are numbered when a write begins, and two writes at the same time
+   * may end in either order, so a carrier makes one write after the other.
+   */
   readonly write: (channel: number, frames: ReadonlyArray<Frame>) => Effect.Effect<number, E>
 }
 
@@ -71,14 +74,15 @@ const limited = <E>({ write }: Log<E>): Log<E | OutcomeUnknown> => {
 }
 
 /** Returns the carrier of a helper without a tunnel. */
-export const byLog = <E>(log: Log<E>): NodeCarrier<E | OutcomeUnknown> => {
-  const { write } = limited(log)
+export const byLog = Effect.fnUntraced(function* <E>(raw: Log<E>): Effect.fn.Return<NodeCarrier<E | OutcomeUnknown>> {
+  const { write } = limited(raw)
+  const order = yield* Semaphore.make(1)
   return {
-    send: (channel, frames) => Effect.asVoid(write(channel, frames)),
+    send: (channel, frames) => Effect.asVoid(order.withPermits(1)(write(channel, frames))),
     tunnel: Effect.never,
     current: () => undefined
-  }
-}
+  } satisfies NodeCarrier<E | OutcomeUnknown>
+})
 
 /** Bytes of log after which output moves to the tunnel. */
 export const logRoom = 1024 * 1024

@@ -140,7 +140,7 @@ export const openHalves = Effect.fnUntraced(function* (options: HalvesOptions) {
     const { tunnel } = options
     const carrier =
       tunnel === undefined
-        ? byLog(target)
+        ? yield* byLog(target)
         : yield* byLogThenTunnel(target, {
             from: tunnel.from,
             open: () => Effect.andThen(tunnel.arrives, makeTunnel(far, { channels }))
