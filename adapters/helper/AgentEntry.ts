@@ -4,12 +4,10 @@
  * start.
  */
 import { writeSync } from "node:fs"
+import { agentDialTimeout } from "./dial.ts"
 import { passOn } from "./PassOn.ts"
 
-/** Time to connect in milliseconds: the other agent may have just started. */
-const retryFor = 2000
-
-passOn({ retryFor }, (error) => {
+passOn({ retryFor: agentDialTimeout }, (error) => {
   if (error === undefined) return
   writeSync(2, `agent: ${error.message}\n`)
   process.exitCode = 1

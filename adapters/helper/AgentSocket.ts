@@ -10,13 +10,11 @@ import { agentSocket } from "../../src/agent/AgentProtocol.ts"
 import { TunnelLost } from "../../src/carrier/Channel.ts"
 import { readLine } from "../../src/carrier/readLine.ts"
 import { readRelayAddress } from "../../src/helper/RelayProtocol.ts"
-import { dial } from "./dial.ts"
+import { agentDialTimeout, dial } from "./dial.ts"
 import { joinStreams } from "./joinStreams.ts"
 
 /** Callers at the same time. */
 const mostCallers = 1000
-/** Milliseconds until the other agent must be reached: it may have just started. */
-const retryFor = 2000
 
 /** Listens until the scope closes. `callers` keeps the connections that are open by then. */
 export const listenOnSocket = Effect.fnUntraced(function* (
@@ -69,7 +67,7 @@ const connectToOther = Effect.fnUntraced(function* (socket: Socket): Effect.fn.R
   if (address === undefined) return yield* new TunnelLost({ detail: "no address" })
   return yield* Effect.acquireRelease(
     Effect.callback<Socket, TunnelLost>((resume) => {
-      const stop = dial(address, retryFor, {
+      const stop = dial(address, agentDialTimeout, {
         connected: (other) => resume(Effect.succeed(other)),
         failed: ({ message }) => resume(Effect.fail(new TunnelLost({ detail: message })))
       })
