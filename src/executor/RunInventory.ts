@@ -84,29 +84,32 @@ const guardObjects = Effect.fnUntraced(function* (inventory: Inventory) {
   let guard: GuardProcess | undefined
   /** The commands that the guard must kill, by run ID. */
   const sentCommands = new Map<string, string>()
-  const updateGuard = () => {
-    if (guard === undefined) return
-    for (const runId of lastingRuns(inventory)) {
-      if (sentRuns.has(runId)) continue
-      sentRuns.add(runId)
-      guard.send(runId)
-    }
+  /** Returns the lines that the guard does not have yet, as if they were sent. */
+  const newLines = (): ReadonlyArray<string> => {
+    const runs = lastingRuns(inventory).filter((runId) => !sentRuns.has(runId))
+    for (const runId of runs) sentRuns.add(runId)
     const now = new Map(
       [...inventory.commands].flatMap(({ guarded, runId }) =>
         guarded === undefined ? [] : [[runId, guarded] as const]
       )
     )
-    for (const [runId, text] of now) if (!sentCommands.has(runId)) guard.send(text)
-    for (const runId of sentCommands.keys()) if (!now.has(runId)) guard.send(`${endedPrefix}${runId}`)
+    const started = [...now].flatMap(([runId, text]) => (sentCommands.has(runId) ? [] : [text]))
+    const ended = [...sentCommands.keys()].flatMap((runId) => (now.has(runId) ? [] : [`${endedPrefix}${runId}`]))
     sentCommands.clear()
     for (const [runId, text] of now) sentCommands.set(runId, text)
+    return [...runs, ...started, ...ended]
+  }
+  const updateGuard = () => {
+    if (guard === undefined) return
+    for (const line of newLines()) guard.send(line)
   }
   let isStarting = false
   const start = Effect.suspend(() => {
     if (isStarting || lastingRuns(inventory).length === 0) return Effect.void
     isStarting = true
     return Effect.flatMap(swarm.endpoints, (endpoints) =>
-      startGuardProcess([imageCommands.removeRuns], { [endpointsVariable]: encodeEndpoints(endpoints) })
+      // A caller that is killed before it writes to the guard leaves nothing behind, either.
+      startGuardProcess([imageCommands.removeRuns, ...newLines()], { [endpointsVariable]: encodeEndpoints(endpoints) })
     ).pipe(
       Effect.tap((started) =>
         Effect.sync(() => {
