@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { DockerEngine } from "../engine/DockerEngine.ts"
+import { memoize } from "../internal/memoize.ts"
 import { type ExecEvent, type ExecInput, noInput } from "./ExecEvent.ts"
 import type { ExecSpec, ToolboxSpec } from "./ExecSpec.ts"
 import { CommandNotFound, ContainerNotRunning, ContainerStopped, type ExecutorError } from "./ExecutorErrors.ts"
@@ -71,8 +72,11 @@ const execInContainer = (tools: Tools, spec: ExecSpec, input: ExecInput): Stream
     Effect.gen(function* () {
       const { engine } = tools
       // The command of a one-off task, the policy and the guard read the same report.
-      const inspected = yield* Effect.cached(engine.inspectContainer(spec.container))
-      const inspector = { ...engine, inspectContainer: () => inspected }
+      const inspected = yield* memoize(engine.inspectContainer(spec.container))
+      const inspector: typeof engine = {
+        ...engine,
+        inspectContainer: (container) => (container === spec.container ? inspected : engine.inspectContainer(container))
+      }
       const { command } = spec.oneOff === undefined ? spec : yield* withCommandOf(inspector, spec, spec.oneOff)
       return yield* startExec({ ...tools, inspector }, { ...spec, command }, input, (create) =>
         createPermitted(inspector, spec, create)

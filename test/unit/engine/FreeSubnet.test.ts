@@ -2,19 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import { drawSubnet, parseSubnet } from "../../../src/engine/FreeSubnet.ts"
 import { makeDice } from "../../chaos/Dice.ts"
+import { overlayNetwork } from "./overlayNetwork.ts"
 
-const network = (...subnets: ReadonlyArray<string>) => ({
-  Id: "id",
-  Name: "name",
-  Created: "",
-  Scope: "swarm",
-  Driver: "overlay",
-  Attachable: true,
-  Internal: true,
-  Ingress: false,
-  IPAM: { Config: subnets.map((Subnet) => ({ Subnet })) },
-  Labels: {}
-})
+const network = (...subnets: ReadonlyArray<string>) =>
+  overlayNetwork({ IPAM: { Config: subnets.map((Subnet) => ({ Subnet })) } })
 
 const rangeOf = (subnet: string) => {
   const range = parseSubnet(subnet)

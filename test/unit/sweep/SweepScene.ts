@@ -11,6 +11,7 @@ import type { Network, Node, Secret, Service } from "../../../src/engine/SwarmSc
 import { HelperImage } from "../../../src/helper/HelperImage.ts"
 import { ownershipLabels, type Role } from "../../../src/Labels.ts"
 import { type SweepOptions, sweep } from "../../../src/sweep/Sweep.ts"
+import { overlayNetwork } from "../engine/overlayNetwork.ts"
 
 export const now = 1_000_000_000
 
@@ -75,18 +76,8 @@ export const running: Container = {
   Mounts: []
 }
 
-export const network = (id: string, Labels: Record<string, string>): Network => ({
-  Id: id,
-  Name: `network-${id}`,
-  Created: "",
-  Scope: "swarm",
-  Driver: "overlay",
-  Attachable: true,
-  Internal: true,
-  Ingress: false,
-  IPAM: { Config: [] },
-  Labels
-})
+export const network = (id: string, Labels: Record<string, string>): Network =>
+  overlayNetwork({ Id: id, Name: `network-${id}`, Labels })
 
 export const node = (ID: string, State = "ready", Availability = "active"): Node => ({
   ID,
