@@ -95,7 +95,7 @@ export const logs: ReadonlyArray<UpstreamCase> = [
     source: service("TestServiceLogsTaskLogs"),
     name: "the log of a task that its ID names",
     on: "printer",
-    script: "l --tail 1 $ID",
+    script: "l $ID 2> $D/err | tail -n 1",
     fact: { stdout: "printed\n" }
   },
   {

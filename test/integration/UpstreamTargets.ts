@@ -175,8 +175,10 @@ export class UpstreamTargets extends Context.Service<
         Effect.orDie(request(node.socket, "POST", `/containers/${containerId}/unpause`))
       )
       yield* pollUntil(
-        Effect.map(containerLog(node.socket, targets.printer.containerId, { tail: "1" }), ({ stdout }) =>
-          stdout.includes("printed")
+        // The engine copies the two streams apart, so either line may be the log's last.
+        Effect.map(
+          containerLog(node.socket, targets.printer.containerId),
+          ({ stderr, stdout }) => stdout.includes("printed") && stderr.includes("stderr_log")
         ),
         { every: 100, atMost: 120_000, orElse: Effect.die("the printer does not print") }
       )
