@@ -7,7 +7,7 @@ const between = 25
 /**
  * Milliseconds in which the entry agent must reach another agent, which may have just started. Engine 20.10 may take ten seconds to make a
  * node that has just joined the agents' network known to the others. A caller that can use a helper instead leaves earlier, and one that
- * can't still gets the reason: it waits for 15 seconds.
+ * can't still gets the reason: it waits for 30 seconds.
  */
 export const agentDialTimeout = 12_000
 

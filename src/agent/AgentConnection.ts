@@ -24,9 +24,10 @@ import { type Agent, type AgentPair, AgentUnavailable, agentPair, type RunningAg
 
 /**
  * The timeout of the connection to an agent. With `auto`, a helper is used instead after the timeout, which takes less than a second on an
- * idle machine. With `agent`, the run fails after the timeout, and a busy machine may need several seconds.
+ * idle machine. With `agent`, the run fails after the timeout. Each connection starts a process on the entry agent's node, so 60 at once
+ * may take 15 seconds on a busy one (two cores, engine 20.10).
  */
-const responseTimeouts = { auto: "3 seconds", agent: "15 seconds" } as const
+const responseTimeouts = { auto: "3 seconds", agent: "30 seconds" } as const
 
 /** A connection to an agent, before the request is sent. */
 export interface AgentConnection {

@@ -55,8 +55,11 @@ const settings = {
   ca: []
 } satisfies Tls.SecureContextOptions
 
-/** The timeout of a handshake, in milliseconds. */
-const handshakeTimeout = 10_000
+/**
+ * The timeout of a handshake, in milliseconds. As long as a caller waits at most: on a busy machine, a caller with many connections at once
+ * takes more than ten seconds. {@link handshakeLimits} bound the connections that wait.
+ */
+const handshakeTimeout = 30_000
 /** The most connections in their handshake. A caller has one at a time for each node. */
 const handshakeLimits = { perSource: 64, inTotal: 512 }
 

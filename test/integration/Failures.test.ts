@@ -105,7 +105,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
       assert.strictEqual(code, 125)
       assert.match(
         stderr,
-        /^task-exec: cannot list \S+ on node node-\d \(unix:.*\): this node is a worker, not a manager\. Set DOCKER_HOST to a manager.*\n$/
+        /^task-exec: cannot (list|inspect) .+ on node node-\d \(unix:.*\): this node is a worker, not a manager\. Set DOCKER_HOST to a manager.*\n$/
       )
     })
   )

@@ -62,7 +62,7 @@ describe("agents", () => {
     })
   )
 
-  it.effect("that do not respond are replaced by a helper after 3 s, or with --via agent fail after 15 s", () =>
+  it.effect("that do not respond are replaced by a helper after 3 s, or with --via agent fail after 30 s", () =>
     Effect.gen(function* () {
       const found = Effect.succeed({ byNode: agents(agent("a"), agent("b")), keyPair: () => Effect.never })
       const engine = Layer.mock(Swarm)({ host: "h", engine: Effect.never, taskLogs: () => Effect.never })
@@ -80,11 +80,11 @@ describe("agents", () => {
       const auto = yield* linked("auto")
       assert.deepStrictEqual([auto.seconds, auto.result._tag === "Success" && auto.result.success], [3, "auto"])
       const asked = yield* linked("agent")
-      assert.strictEqual(asked.seconds, 15)
+      assert.strictEqual(asked.seconds, 30)
       assert(asked.result._tag === "Failure")
       assert.strictEqual(
         asked.result.failure.message,
-        'cannot reach node node-b through an agent: no response within 15 seconds. Run "task-exec agent status", or use --via helper.'
+        'cannot reach node node-b through an agent: no response within 30 seconds. Run "task-exec agent status", or use --via helper.'
       )
     })
   )
