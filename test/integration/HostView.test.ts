@@ -5,16 +5,20 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
-import { findImage } from "../../src/executor/HostView.ts"
-import { get, remove } from "../cluster/EngineApi.ts"
+import { findImage, hostPidContainer } from "../../src/executor/HostView.ts"
+import { get, post, remove, request } from "../cluster/EngineApi.ts"
 import { eventsSince } from "../cluster/Events.ts"
 import { deriveImage, pullImage } from "../cluster/Images.ts"
+import { pollUntil } from "../cluster/Poll.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftovers, taskExec, Web } from "./Harness.ts"
 
 checkLeftovers()
 
 const Image = Schema.Struct({ Id: Schema.String, RepoDigests: Schema.Array(Schema.String) })
+
+const Created = Schema.Struct({ Id: Schema.String })
+const Sandbox = Schema.Struct({ NetworkSettings: Schema.Struct({ SandboxKey: Schema.String }) })
 
 /** An image with our label and a newer version than ours. */
 const impostor = Effect.fnUntraced(function* (socket: string, ref: string) {
@@ -119,6 +123,30 @@ layer(Web.layer("host-view"), { excludeTestServices: true, timeout: "180 seconds
         made.map(({ Actor }) => Actor.Attributes.image),
         []
       )
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("has no network but its own loopback interface, for which the engine starts no process", () =>
+    Effect.gen(function* () {
+      const { image, manager } = yield* SwarmCluster
+      const { socket } = manager
+      const body = hostPidContainer(image, ["sh", "-c", "cat /proc/net/dev; readlink /proc/self/ns/net; read end"], {})
+      const { Id } = yield* Effect.acquireRelease(
+        post(socket, "/containers/create", Created, { body: { ...body, Tty: true, OpenStdin: true } }),
+        ({ Id }) => Effect.orDie(remove(socket, `/containers/${Id}?force=true`))
+      )
+      yield* request(socket, "POST", `/containers/${Id}/start`)
+      const { NetworkSettings } = yield* get(socket, `/containers/${Id}/json`, Sandbox)
+      assert.strictEqual(NetworkSettings.SandboxKey, "")
+      const shown = Effect.map(request(socket, "GET", `/containers/${Id}/logs`, { query: { stdout: "1" } }), String)
+      yield* pollUntil(
+        Effect.map(shown, (text) => text.includes("net:[")),
+        { every: 100, atMost: 120_000, orElse: Effect.flatMap(shown, Effect.die) }
+      )
+      const [, ...lines] = (yield* shown).trimEnd().split(/\r?\n/)
+      const namespace = lines.pop()
+      assert.match(lines.slice(1).join("\n"), /^ *lo:[ 0]*$/)
+      assert.notStrictEqual(namespace, (yield* manager.exec(["readlink", "/proc/self/ns/net"])).trim())
     }).pipe(Effect.scoped)
   )
 })
