@@ -17,12 +17,16 @@ const keepAlive = 5000
 
 /** Returns the HTTP agent for this address. Its connections close with the scope. */
 export const makeAgent = (endpoint: Endpoint): Effect.Effect<EngineAgent, InvalidEndpoint, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.map(connector(endpoint), (connect) => new EngineAgent(connect, endpoint._tag !== "Unix")),
-    (agent) => Effect.sync(() => agent.destroy())
+  Effect.flatMap(connector(endpoint), (connect) =>
+    Effect.acquireRelease(
+      Effect.sync(() => new EngineAgent(connect, endpoint._tag !== "Unix")),
+      (agent) => Effect.sync(() => agent.destroy())
+    )
   )
 
-const connector = Effect.fnUntraced(function* (endpoint: Endpoint): Effect.fn.Return<() => Duplex, InvalidEndpoint> {
+const connector = Effect.fnUntraced(function* (
+  endpoint: Endpoint
+): Effect.fn.Return<() => Duplex, InvalidEndpoint, Scope.Scope> {
   switch (endpoint._tag) {
     case "Unix":
       return () => Net.connect({ path: endpoint.path })
@@ -47,7 +51,9 @@ const connector = Effect.fnUntraced(function* (endpoint: Endpoint): Effect.fn.Re
     case "Ssh": {
       const { spawn } = yield* Effect.promise(() => import("node:child_process"))
       const { SshConnection } = yield* Effect.promise(() => import("./internal/SshConnection.ts"))
-      return () => new SshConnection(spawn, endpoint)
+      const { openSshSharing } = yield* Effect.promise(() => import("./internal/SshSharing.ts"))
+      const sharing = yield* openSshSharing(endpoint)
+      return () => new SshConnection(spawn, endpoint, sharing)
     }
   }
 })

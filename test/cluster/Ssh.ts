@@ -30,6 +30,8 @@ export interface Ssh {
   readonly cold: string
   /** `ssh://…` over one connection that stays open, as docker's documentation recommends (ControlPersist). */
   readonly kept: string
+  /** The number of SSH connections so far, that of `kept` included. */
+  readonly accepted: Effect.Effect<number>
 }
 
 const daemonConfig = (dir: string, { address }: ClusterNode) => `ListenAddress ${address}
@@ -128,7 +130,8 @@ export const openSsh = Effect.fn("Ssh.open")(function* (dir: string, node: Clust
   const opened: Ssh = {
     bin: join(dir, "bin"),
     cold: `ssh://root@${node.name}`,
-    kept: `ssh://root@${node.name}-kept`
+    kept: `ssh://root@${node.name}-kept`,
+    accepted: Effect.map(textOf(join(dir, "sshd.log")), (log) => log.match(/^Accepted /gm)?.length ?? 0)
   }
   return opened
 })

@@ -1,4 +1,5 @@
-import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { existsSync } from "node:fs"
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -8,16 +9,16 @@ import * as Stream from "effect/Stream"
 import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
 import type { Endpoint } from "../../../src/engine/Endpoint.ts"
 import { EngineUnreachable } from "../../../src/engine/EngineErrors.ts"
-import { sshArguments } from "../../../src/engine/internal/SshConnection.ts"
+import { sshArguments } from "../../../src/engine/internal/SshCommand.ts"
 
 const endpoint: Endpoint = { _tag: "Ssh", host: "manager.example", user: "me", port: 2222 }
 
-/** Replaces ssh by a shell script. Returns its folder. */
-const ssh = (script: string) =>
+/** Replaces ssh by a shell script. `configuration`: its response to -G; by default it knows no -G. Returns its folder. */
+const ssh = (script: string, configuration = "exit 255") =>
   Effect.acquireRelease(
     Effect.promise(async () => {
       const folder = await mkdtemp(join(tmpdir(), "ssh-"))
-      await writeFile(join(folder, "ssh"), `#!/bin/sh\n${script}\n`)
+      await writeFile(join(folder, "ssh"), `#!/bin/sh\n[ "$1" = -G ] && {\n${configuration}\nexit; }\n${script}\n`)
       await chmod(join(folder, "ssh"), 0o755)
       const path = process.env.PATH ?? ""
       process.env.PATH = `${folder}:${path}`
@@ -61,6 +62,22 @@ describe("sshArguments", () => {
     assert.strictEqual(sshArguments(target).join(" "), line)
   })
 })
+
+/** Whether a process runs. */
+const lives = (pid: number) => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+/** Waits for the end of a process. */
+const gone = (pid: number) =>
+  Effect.promise(async () => {
+    for (let i = 0; i < 6000 && lives(pid); i++) await new Promise((resolve) => setTimeout(resolve, 10))
+    assert.isFalse(lives(pid))
+  })
 
 describe("SshConnection", () => {
   it.live("carries several requests through one ssh process", () =>
@@ -210,18 +227,6 @@ describe("SshConnection", () => {
       const pids = Effect.promise(async () =>
         (await readFile(join(folder, "ssh.pid"), "utf8")).trim().split("\n").map(Number)
       )
-      const lives = (pid: number) => {
-        try {
-          return process.kill(pid, 0)
-        } catch {
-          return false
-        }
-      }
-      const gone = (pid: number) =>
-        Effect.promise(async () => {
-          for (let i = 0; i < 200 && lives(pid); i++) await new Promise((resolve) => setTimeout(resolve, 10))
-          assert.isFalse(lives(pid))
-        })
       yield* withEngine((engine) =>
         Effect.gen(function* () {
           yield* engine.version
@@ -236,6 +241,114 @@ describe("SshConnection", () => {
         })
       )
       yield* gone((yield* pids)[1] ?? 0)
+    })
+  )
+})
+
+describe("SshSharing", () => {
+  /** An ssh that can share connections. `master` runs instead of the shared connection, with the path of the socket in `$socket`. */
+  const sharing = (master: string, connection = `while read_request && [ -n "$line" ]; do json '${version}'; done`) =>
+    ssh(
+      `${answer}
+for word; do case $word in ControlPath=*) socket=\${word#*=};; esac; done
+case "$*" in *ControlMaster=yes*) echo "master $$" >> "$0.log"; ${master};; esac
+echo "\${socket:+shared }connection $$" >> "$0.log"
+${connection}`,
+      "echo hostname manager.example"
+    )
+  const started = (folder: string) =>
+    Effect.promise(async () => {
+      const lines = (await readFile(join(folder, "ssh.log"), "utf8")).trim().split("\n")
+      return lines.map((line) => ({ what: line.replace(/ \d+$/, ""), pid: Number(/\d+$/.exec(line)?.[0]) }))
+    })
+  const kinds = (folder: string) => Effect.map(started(folder), (all) => all.map(({ what }) => what))
+  /** The shared connection: its socket is an empty file. */
+  const opened = ': > "$socket"; exec sleep 1000'
+
+  it.live("opens the shared connection before the first connection, and ends it with the layer", () =>
+    Effect.gen(function* () {
+      const folder = yield* sharing(opened)
+      yield* withEngine((engine) => engine.version)
+      const [master, ...connections] = yield* started(folder)
+      assert.deepStrictEqual([master?.what, ...connections.map(({ what }) => what)], ["master", "shared connection"])
+      assert.isFalse(lives(master?.pid ?? 0))
+    })
+  )
+
+  it.live("does without if ssh cannot make the socket, and does not try again", () =>
+    Effect.gen(function* () {
+      const folder = yield* sharing(
+        'echo "unix_listener: cannot bind to path $socket: Operation not permitted" >&2; exit 255'
+      )
+      yield* withEngine((engine) => Effect.all([engine.version, engine.version], { concurrency: 2 }))
+      assert.deepStrictEqual(yield* kinds(folder), ["master", "connection", "connection"])
+    })
+  )
+
+  it.live("does without if the folder for temporary files has too long a path", () =>
+    Effect.gen(function* () {
+      const folder = yield* sharing(opened)
+      const long = join(folder, "x".repeat(80))
+      yield* Effect.promise(() => mkdir(long))
+      yield* Effect.acquireUseRelease(
+        Effect.sync(() => {
+          const before = process.env.TMPDIR
+          process.env.TMPDIR = long
+          return before
+        }),
+        () => withEngine((engine) => engine.version),
+        (before) =>
+          Effect.sync(() => {
+            if (before === undefined) delete process.env.TMPDIR
+            else process.env.TMPDIR = before
+          })
+      )
+      assert.deepStrictEqual(yield* kinds(folder), ["connection"])
+      assert.deepStrictEqual(yield* Effect.promise(() => readdir(long)), [])
+    })
+  )
+
+  it.live("opens the shared connection again after it was lost", () =>
+    Effect.gen(function* () {
+      const folder = yield* sharing(opened)
+      yield* withEngine((engine) =>
+        Effect.gen(function* () {
+          yield* engine.version
+          for (const { pid } of yield* started(folder)) {
+            process.kill(pid)
+            yield* gone(pid)
+          }
+          yield* engine.version
+        })
+      )
+      assert.deepStrictEqual(yield* kinds(folder), ["master", "shared connection", "master", "shared connection"])
+    })
+  )
+
+  it.live("reports why the shared connection was lost", () =>
+    Effect.gen(function* () {
+      yield* sharing(
+        ': > "$socket"; while ! [ -e "$0.lost" ]; do sleep 0.01; done; echo "Timeout, server not responding." >&2; exit 255',
+        ': > "$0.lost"; exit 255'
+      )
+      const error = yield* Effect.flip(withEngine((engine) => engine.version))
+      assert.include(error.message, "ssh: Timeout, server not responding.")
+    })
+  )
+
+  it.live("ends an ssh that still connects when the layer ends", () =>
+    Effect.gen(function* () {
+      const folder = yield* sharing("exec sleep 1000")
+      yield* withEngine((engine) =>
+        Effect.gen(function* () {
+          yield* Effect.forkChild(engine.version)
+          yield* Effect.promise(async () => {
+            while (!existsSync(join(folder, "ssh.log"))) await new Promise((resolve) => setTimeout(resolve, 10))
+          })
+        })
+      )
+      const [master] = yield* started(folder)
+      assert.deepStrictEqual([master?.what, lives(master?.pid ?? 0)], ["master", false])
     })
   )
 })
