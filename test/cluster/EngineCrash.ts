@@ -10,6 +10,7 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { enginePids, isMeantToBeDown, logFileOf } from "./Engine.ts"
+import { isAlive, type ProcessRef, refOf } from "./Processes.ts"
 
 /** The parts of a node that matter for a crash. */
 interface EngineNode {
@@ -91,10 +92,22 @@ const crashInLog = async (file: string): Promise<string | undefined> => {
 const lastLines = async (file: string): Promise<string> =>
   (await readFile(file, "utf8").catch(() => "(no log)")).trimEnd().split("\n").slice(-excerptLines).join("\n")
 
+/** The engines' processes at the last search, by machine. A search reads about all processes of this host. */
+const lastSeen = new Map<number, ProcessRef>()
+
+const runsEngine = Effect.fnUntraced(function* (machinePid: number) {
+  const known = lastSeen.get(machinePid)
+  if (known !== undefined && (yield* isAlive(known))) return true
+  const [found] = yield* enginePids(machinePid)
+  const engine = found === undefined ? undefined : yield* refOf(found)
+  if (engine !== undefined) lastSeen.set(machinePid, engine)
+  return found !== undefined
+})
+
 const crashOf = Effect.fnUntraced(function* (dir: string, { name, pid }: EngineNode) {
   const log = logFileOf(dir, name)
   // In this order: the next search of the log finds a panic that the engine is writing.
-  const isGone = (yield* enginePids(pid)).length === 0 && !isMeantToBeDown(dir, name)
+  const isGone = !(yield* runsEngine(pid)) && !isMeantToBeDown(dir, name)
   const excerpt = yield* Effect.promise(() => crashInLog(log))
   if (excerpt !== undefined) return new EngineCrashed({ node: name, excerpt })
   if (!isGone) return undefined

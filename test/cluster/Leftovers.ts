@@ -79,12 +79,10 @@ const inSwarm = Effect.fnUntraced(function* (manager: string) {
   ]
 })
 
-/** Containers and volumes of a node. Engines remove a service's containers some time after the service. */
-const onNode = Effect.fnUntraced(function* ({ name, socket }: ClusterNode) {
-  const containers = yield* get(socket, "/containers/json", Containers, { query: { all: "true" } })
-  const { Volumes: volumes } = yield* get(socket, "/volumes", Volumes)
-  return [
-    ...containers
+/** Containers of a node. Engines remove a service's containers some time after the service. */
+const containersOn = ({ name, socket }: ClusterNode) =>
+  Effect.map(get(socket, "/containers/json", Containers, { query: { all: "true" } }), (containers) =>
+    containers
       .filter((one) => isOurs(one.Labels))
       .map(
         ({ Names, State, Id }): Left => ({
@@ -92,8 +90,13 @@ const onNode = Effect.fnUntraced(function* ({ name, socket }: ClusterNode) {
           text: `container ${Names.join(" ")} (${Id.slice(0, 12)}, ${State}) on ${name}`,
           clear: remove(socket, `/containers/${Id}?force=true`)
         })
-      ),
-    ...(volumes ?? [])
+      )
+  )
+
+/** Volumes of a node. */
+const volumesOn = ({ name, socket }: ClusterNode) =>
+  Effect.map(get(socket, "/volumes", Volumes), (found) =>
+    (found.Volumes ?? [])
       .filter((one) => isOurs(one.Labels))
       .map(
         (one): Left => ({
@@ -102,8 +105,7 @@ const onNode = Effect.fnUntraced(function* ({ name, socket }: ClusterNode) {
           clear: remove(socket, `/volumes/${one.Name}`)
         })
       )
-  ]
-})
+  )
 
 /** Whether a process runs in a container of the cluster. */
 const isInside = (pid: number, cluster: SwarmClusterShape): boolean => {
@@ -153,19 +155,30 @@ export interface LeftoverOptions {
 const lastingOf = ({ nodes }: SwarmClusterShape) =>
   Effect.firstSuccessOf(nodes.filter((node) => node.role === "manager").map((node) => inSwarm(node.socket)))
 
-/** Our containers, volumes and processes. */
-const fleetingOf = Effect.fnUntraced(function* (cluster: SwarmClusterShape, { exclude }: LeftoverOptions) {
-  const nodes = yield* Effect.forEach(cluster.nodes, onNode, { concurrency: "unbounded" })
-  return [...nodes.flat(), ...(yield* processes(cluster, exclude ?? new Set()))]
-})
+/** Our containers, volumes and processes, in parts. A look at all processes takes several milliseconds of CPU time, so it is the last one. */
+const partsOf = (cluster: SwarmClusterShape, { exclude }: LeftoverOptions) => [
+  ...cluster.nodes.map(containersOn),
+  ...cluster.nodes.map(volumesOn),
+  processes(cluster, exclude ?? new Set())
+]
 
-/** Waits until these leftovers are gone. Returns those that remain at the timeout. */
+/** Our containers, volumes and processes. */
+const fleetingOf = (cluster: SwarmClusterShape, options: LeftoverOptions) =>
+  Effect.map(Effect.all(partsOf(cluster, options), { concurrency: "unbounded" }), (found) => found.flat())
+
+/** Waits until these leftovers are gone. Looks at a part only when the parts before it are empty. Returns those that remain at the timeout. */
 const awaitGone = Effect.fnUntraced(function* (
-  find: Effect.Effect<ReadonlyArray<Left>, EngineApiError>,
-  { timeout = 90_000 }: LeftoverOptions
+  cluster: SwarmClusterShape,
+  options: LeftoverOptions,
+  isMeant: (left: Left) => boolean = () => true
 ) {
-  const gone = Effect.map(find, (items) => (items.length === 0 ? Option.some(items) : Option.none()))
-  return yield* poll(gone, { every: 250, atMost: timeout, orElse: find })
+  const areGone = Effect.gen(function* () {
+    for (const part of partsOf(cluster, options))
+      if ((yield* part).some(isMeant)) return Option.none<ReadonlyArray<Left>>()
+    return Option.some<ReadonlyArray<Left>>([])
+  })
+  const rest = Effect.map(fleetingOf(cluster, options), (items) => items.filter(isMeant))
+  return yield* poll(areGone, { every: 250, atMost: options.timeout ?? 90_000, orElse: rest })
 })
 
 /** The objects that last, and those that do not go away in time. */
@@ -173,7 +186,7 @@ const leftOf = Effect.fnUntraced(function* (cluster: SwarmClusterShape, options:
   const lasting = yield* lastingOf(cluster)
   // Objects that last may use the others. Waiting is useless then.
   const timeout = lasting.length > 0 ? { timeout: 0 } : {}
-  return [...lasting, ...(yield* awaitGone(fleetingOf(cluster, options), { ...options, ...timeout }))]
+  return [...lasting, ...(yield* awaitGone(cluster, { ...options, ...timeout }))]
 })
 
 /**
@@ -243,11 +256,16 @@ export const leftoversOfNow = Effect.fn("Leftovers.leftoversOfNow")(function* (
 ) {
   yield* failIfAny(yield* lastingOf(cluster), everythingOf(cluster, options))
   const ids = new Set((yield* fleetingOf(cluster, options)).map(({ id }) => id))
-  const theirs = Effect.map(fleetingOf(cluster, options), (items) => items.filter(({ id }) => ids.has(id)))
-  const gone = ids.size === 0 ? Effect.succeed([]) : awaitGone(theirs, options)
+  const isTheirs = ({ id }: Left) => ids.has(id)
+  const theirs = Effect.map(fleetingOf(cluster, options), (items) => items.filter(isTheirs))
+  const gone = ids.size === 0 ? Effect.succeed([]) : awaitGone(cluster, options, isTheirs)
   // The next test may run by then. Its objects are not touched.
   return Effect.flatMap(gone, (left) => failIfAny(left, theirs))
 })
+
+/** Descriptions of the processes that bear the mark of task-exec. */
+export const markedProcesses = (cluster: SwarmClusterShape): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.map(processes(cluster, new Set()), (found) => found.map(({ text }) => text))
 
 /** Fails with the list of leftovers, and removes them. */
 export const assertNothingLeft = Effect.fn("Leftovers.assertNothingLeft")(function* (

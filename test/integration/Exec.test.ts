@@ -5,7 +5,7 @@ import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import { earlyInputLimit } from "../../src/node/EarlyInput.ts"
 import { objectsCreatedSince } from "../cluster/Events.ts"
-import { leftovers } from "../cluster/Leftovers.ts"
+import { markedProcesses } from "../cluster/Leftovers.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import {
   Agents,
@@ -319,7 +319,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
           const result = yield* interrupted("setsid sleep 7654 & echo up; sleep 7654", signal, ["--grace", "1s"])
           // Background jobs of a shell ignore SIGINT and are killed after the grace period. The leak check runs at once, because the caller
           // must end after the command.
-          assert.deepStrictEqual(yield* leftovers(cluster, { timeout: 0 }).pipe(Effect.map(processesOnly)), [])
+          assert.deepStrictEqual(yield* markedProcesses(cluster), [])
           assert.deepStrictEqual([result.code, result.signal, result.stdout.toString()], [code, null, "up\n"])
           assert.match(result.stderr, saidOfSignal)
         })
@@ -386,5 +386,3 @@ layer(Web.layer("exec"), { excludeTestServices: true, timeout: "180 seconds" })(
 const both = Effect.gen(function* () {
   return { cluster: yield* SwarmCluster, web: yield* Web }
 })
-
-const processesOnly = (items: ReadonlyArray<string>) => items.filter((item) => item.startsWith("process "))

@@ -11,7 +11,7 @@ import * as Stream from "effect/Stream"
 import type { FleetEvent, FleetRequest } from "../../src/index.ts"
 import { get, request } from "../cluster/EngineApi.ts"
 import { objectsCreatedSince } from "../cluster/Events.ts"
-import { leftovers } from "../cluster/Leftovers.ts"
+import { markedProcesses } from "../cluster/Leftovers.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { execIn, isUpdated, type RunningTask, service, updateService, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
@@ -88,10 +88,7 @@ const goOn = Effect.gen(function* () {
 
 /** Waits until no process of a command is left. */
 const untilEnded = Effect.gen(function* () {
-  const cluster = yield* SwarmCluster
-  const commands = Effect.map(leftovers(cluster, { timeout: 0 }), (items) =>
-    items.filter((item) => item.startsWith("process "))
-  )
+  const commands = markedProcesses(yield* SwarmCluster)
   yield* pollUntil(
     Effect.map(commands, (found) => found.length === 0),
     { every: 200, atMost: 120_000, orElse: Effect.flatMap(commands, (found) => Effect.die(found.join("\n"))) }

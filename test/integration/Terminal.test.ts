@@ -1,7 +1,7 @@
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { leftovers } from "../cluster/Leftovers.ts"
+import { markedProcesses } from "../cluster/Leftovers.ts"
 import { nsenterArgs } from "../cluster/Machine.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { childrenOf, signal } from "../cluster/Processes.ts"
@@ -43,9 +43,7 @@ const assertEnd = ({ after, before, code, shown }: PtyEnd, expected: number) => 
 }
 
 /** Processes of running commands. */
-const marked = Effect.flatMap(SwarmCluster, (cluster) => leftovers(cluster, { timeout: 0 })).pipe(
-  Effect.map((items) => items.filter((item) => item.startsWith("process ")))
-)
+const marked = Effect.flatMap(SwarmCluster, markedProcesses)
 
 const typeLine = (pty: Pty, line: string) => pty.type(`${line}\r`)
 
