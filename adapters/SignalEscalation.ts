@@ -3,7 +3,7 @@
  * at once. After a second, a message tells what the program waits for.
  */
 import { constants } from "node:os"
-import type { Inventory } from "../src/engine/Inventory.ts"
+import type { CommandKind, Inventory, RunningCommand } from "../src/engine/Inventory.ts"
 
 /** The signals that ask a program to end. */
 export type EndSignal = "SIGINT" | "SIGTERM" | "SIGHUP"
@@ -97,10 +97,23 @@ const awaited = (inventory: Inventory): string => {
   return objects === undefined ? "the engine to respond" : `the engine to remove ${objects}`
 }
 
+/** The text before the tasks of one command, and of several. */
+const texts: Readonly<Record<CommandKind, { readonly one: string; readonly more: string }>> = {
+  command: { one: "the command in", more: "the commands in" },
+  toolbox: { one: "the command in the toolbox of", more: "the commands in the toolboxes of" },
+  forwarding: { one: "the port forwarding to", more: "the port forwardings to" }
+}
+
 const commandsOf = ({ commands }: Inventory): string | undefined =>
   commands.size === 0
     ? undefined
-    : `the ${commands.size === 1 ? "command" : "commands"} in ${listed([...commands].map(({ where }) => where))}`
+    : Array.from(
+        Map.groupBy(commands, ({ kind }) => kind),
+        ([kind, some]) => textOf(kind, some)
+      ).join(" and ")
+
+const textOf = (kind: CommandKind, commands: ReadonlyArray<RunningCommand>): string =>
+  `${commands.length === 1 ? texts[kind].one : texts[kind].more} ${listed(commands.map(({ where }) => where))}`
 
 const objectsOf = ({ objects }: Inventory): string | undefined =>
   objects.size === 0 ? undefined : listed([...objects].map(({ kind, name }) => `${kind} ${name}`))

@@ -49,6 +49,7 @@ const seconds: Readonly<Record<string, number>> = {
   "integration/Npm": 25,
   "integration/Stages": 25,
   "integration/Lookup": 25,
+  "integration/SignalMessages": 24,
   "integration/Audit": 23,
   "integration/Signal": 22,
   "integration/Helper": 22,

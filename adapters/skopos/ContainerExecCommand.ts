@@ -90,7 +90,12 @@ const run = Effect.fn("swarm-exec.exec")(
     const events = recording.events(raw)
 
     const inventory = yield* openInventory
-    const running = { runId: owner.runId, where: `container ${container.slice(0, 12)}`, grace }
+    const running = {
+      runId: owner.runId,
+      kind: "command",
+      where: `container ${container.slice(0, 12)}`,
+      grace
+    } as const
     const stdout = new Channel(1)
     const show = (event: ExecEvent) => {
       if (event._tag === "Started") inventory.started(running)

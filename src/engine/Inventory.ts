@@ -14,9 +14,13 @@ export interface Belonging {
   readonly runId: string
 }
 
+/** What a command is for its user: a command, the command in a toolbox, or the process that forwards ports. */
+export type CommandKind = "command" | "toolbox" | "forwarding"
+
 /** A running command. */
 export interface RunningCommand {
   readonly runId: string
+  readonly kind: CommandKind
   /** The task and its node: `web.2 on node-3`. */
   readonly where: string
   /** The grace period in milliseconds. */

@@ -12,7 +12,7 @@ import { type RunRecording, recordRun, targetOf } from "../audit/Recording.ts"
 import { type ObserveCommand, openCommandObserver } from "../CommandObserver.ts"
 import { credentialsFor } from "../engine/Credentials.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
-import { CurrentInventory } from "../engine/Inventory.ts"
+import { type CommandKind, CurrentInventory } from "../engine/Inventory.ts"
 import type { Swarm } from "../engine/Swarm.ts"
 import { describeEnding, type Ending, killed } from "../executor/Ending.ts"
 import type { ExecEvent } from "../executor/ExecEvent.ts"
@@ -217,6 +217,17 @@ const ownerOf = ({ grace, placementTimeout, timeout }: CheckedCommand, runId: st
   makeOwnership(timeout === undefined ? leaseTerm : placementTimeout + pullTimeout + timeout + grace, runId)
 
 /** Reports to the run's inventory when the command starts and ends. `image`: the image of helpers, for the guard's request. */
+const kindOf = ({ toolbox }: ExecSpec): CommandKind => {
+  switch (toolbox?._tag) {
+    case undefined:
+      return "command"
+    case "Debug":
+      return "toolbox"
+    case "Forward":
+      return "forwarding"
+  }
+}
+
 const inventoried = Effect.fnUntraced(function* <E, R>(
   { spec, task }: Planned,
   events: Stream.Stream<ExecEvent, E, R>,
@@ -226,6 +237,7 @@ const inventoried = Effect.fnUntraced(function* <E, R>(
   const entry = {
     runId: spec.runId,
     where: `${task.name} on ${task.node.hostname}`,
+    kind: kindOf(spec),
     grace: spec.grace,
     ...(image === undefined ? {} : { guarded: encodeGuarded({ run: endOf(spec), image, node: task.node }) })
   }

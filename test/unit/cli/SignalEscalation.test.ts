@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type EndSignal, endTimeout, SignalEscalation } from "../../../adapters/SignalEscalation.ts"
-import { type Belonging, Inventory } from "../../../src/engine/Inventory.ts"
+import { type Belonging, Inventory, type RunningCommand } from "../../../src/engine/Inventory.ts"
 
 const service: Belonging = { kind: "service", name: "task-exec-abc", runId: "abc" }
-const command = { runId: "abc", where: "web.2 on node-2", grace: 10_000 }
+const command: RunningCommand = { runId: "abc", kind: "command", where: "web.2 on node-2", grace: 10_000 }
 
 /** A program with this inventory, and a clock that the test moves. */
 const setUp = (inventory: Inventory) => {
@@ -106,5 +106,26 @@ describe("SignalEscalation", () => {
     fleet.receive("SIGINT")
     fleet.advance(1000)
     assert.match(fleet.actions[1] ?? "", /the commands in web\.1, web\.2, web\.3, web\.4, web\.5 and 7 more to end \(/)
+  })
+
+  it("names a forwarding and the command of a toolbox as such", () => {
+    const waitsFor = (...commands: ReadonlyArray<RunningCommand>) => {
+      const inventory = new Inventory()
+      for (const one of commands) inventory.started(one)
+      const { actions, advance, receive } = setUp(inventory)
+      receive("SIGINT")
+      advance(1000)
+      return /waiting for (.*) to end \(/.exec(actions[1] ?? "")?.[1]
+    }
+    const forwarding: RunningCommand = { ...command, kind: "forwarding" }
+    const toolbox: RunningCommand = { ...command, kind: "toolbox" }
+    assert.deepStrictEqual(
+      [waitsFor(forwarding), waitsFor(toolbox), waitsFor(command, forwarding)],
+      [
+        "the port forwarding to web.2 on node-2",
+        "the command in the toolbox of web.2 on node-2",
+        "the command in web.2 on node-2 and the port forwarding to web.2 on node-2"
+      ]
+    )
   })
 })
