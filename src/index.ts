@@ -168,5 +168,5 @@ export { isClean, type SweepOptions, type SweepReport, sweep, sweepSwarm, type U
 // Stages of a run
 
 export { awaitExit, createHelper, exec, type StagedExec, type WaitingHelper } from "./Stages.ts"
-export { lookupTask } from "./target/Lookup.ts"
-export { awaitTask } from "./target/Wait.ts"
+export { type LookupOptions, lookupTask, type OnNode } from "./target/Lookup.ts"
+export { type AwaitTaskOptions, awaitTask } from "./target/Wait.ts"

@@ -14,7 +14,7 @@ import type { RunError, RunEvent } from "./Run.ts"
 import type { CheckedCommand, CheckedRequest } from "./request/CheckedRequest.ts"
 import type { CheckedOneOff } from "./request/OneOffRequest.ts"
 import { inStage, type Stage } from "./Stage.ts"
-import { lookupLog, lookupTask } from "./target/Lookup.ts"
+import { lookupLog, lookupTask, type OnNode } from "./target/Lookup.ts"
 import type { ResolvedTask } from "./target/ResolvedTask.ts"
 import { awaitTask } from "./target/Wait.ts"
 
@@ -24,15 +24,15 @@ export const openRun = Effect.fn("TaskExec.open")(function* (connect: Connect, c
   if (oneOff !== undefined) return yield* openOneOff(connect, checked, oneOff)
   const stage = { _tag: wait === undefined ? "Find" : "Wait", target: target.text } as const
   if (wait === undefined) {
-    const find = checked.action?._tag === "Logs" ? lookupLog(target) : lookupTask(target)
+    const lookup = checked.action?._tag === "Logs" ? lookupLog : lookupTask
+    const find = (onNode: OnNode) => lookup(target, { onNode })
     const { events, resolved } = yield* attempt(connect, checked, find, stage)
     return Stream.concat(Stream.make<[RunEvent]>(resolved), events)
   }
-  return untilStarted((timeout) => attempt(connect, checked, awaitTask(target, timeout, wait), stage), {
-    target: target.text,
-    wait,
-    isRepeatable: !checked.stdin
-  })
+  return untilStarted(
+    (timeout) => attempt(connect, checked, (onNode) => awaitTask(target, timeout, { wait, onNode }), stage),
+    { target: target.text, wait, isRepeatable: !checked.stdin }
+  )
 })
 
 /** Starts a one-off task of the target's service, and returns the events of the command in it. */
@@ -51,7 +51,7 @@ const openOneOff = Effect.fn("TaskExec.openOneOff")(function* (
   })
   const oneOffCommand = commandOfOneOff(original, request)
   const stage = { _tag: "OneOff", target: target.text } as const
-  const { events, resolved } = yield* attempt(connect, { ...checked, oneOffCommand }, start, stage)
+  const { events, resolved } = yield* attempt(connect, { ...checked, oneOffCommand }, () => start, stage)
   return Stream.concat(Stream.make<[RunEvent]>(resolved), events)
 })
 
@@ -59,7 +59,7 @@ const openOneOff = Effect.fn("TaskExec.openOneOff")(function* (
 const attempt = Effect.fn("TaskExec.attempt")(function* (
   connect: Connect,
   checked: CheckedCommand,
-  find: Effect.Effect<ResolvedTask, RunError, Swarm | Scope.Scope>,
+  find: (onNode: OnNode) => Effect.Effect<ResolvedTask, RunError, Swarm | Scope.Scope>,
   stage: Stage
 ) {
   const { found: task, context } = yield* openRunContext(connect, checked, find, stage)

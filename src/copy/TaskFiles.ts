@@ -134,8 +134,8 @@ export const openTaskFiles = Effect.fn("TaskExec.files")(function* (
   const denyDefault = yield* checkDenyDefault
   const images = yield* HelperImage
   const { via = "auto" } = request
-  const { agents, connectedNode: connected, during } = yield* openSearch(via)
-  const [task, connectedNode] = yield* Effect.all([during(lookupTask(target)), connected], { concurrency: 2 })
+  const { agents, connectedNode: connected, onNode } = yield* openSearch(via)
+  const [task, connectedNode] = yield* Effect.all([lookupTask(target, { onNode }), connected], { concurrency: 2 })
   const inventory = yield* openInventory
   const inOwnInventory = Effect.provideService(CurrentInventory, inventory)
   const connection = yield* connect({

@@ -32,6 +32,7 @@ import type { RunError } from "../Run.ts"
 import { type CheckedCommand, specOf } from "../request/CheckedRequest.ts"
 import type { Route } from "../request/Via.ts"
 import { inStage, type Stage } from "../Stage.ts"
+import type { OnNode } from "../target/Lookup.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 
 /** What the commands of a run share. */
@@ -51,7 +52,7 @@ export interface RunContext {
 export const openRunContext = Effect.fnUntraced(function* <A, E, R>(
   connect: Connect,
   checked: CheckedCommand,
-  find: Effect.Effect<A, E, R>,
+  find: (onNode: OnNode) => Effect.Effect<A, E, R>,
   stage: Stage
 ): Effect.fn.Return<
   { readonly found: A; readonly context: RunContext },
@@ -60,8 +61,8 @@ export const openRunContext = Effect.fnUntraced(function* <A, E, R>(
 > {
   const images = yield* HelperImage
   const image = yield* Effect.cached(checked.image === undefined ? images.reference : images.pin(checked.image))
-  const { agents, connectedNode: connected, during } = yield* openSearch(checked.via)
-  const [found, connectedNode] = yield* Effect.all([during(find), connected, image], { concurrency: 3 }).pipe(
+  const { agents, connectedNode: connected, onNode } = yield* openSearch(checked.via)
+  const [found, connectedNode] = yield* Effect.all([find(onNode), connected, image], { concurrency: 3 }).pipe(
     inStage(stage)
   )
   return { found, context: { connect, connectedNode, image, agents, observe: yield* openCommandObserver } }
@@ -216,7 +217,6 @@ const encodeGuarded = Schema.encodeSync(GuardedCommand)
 const ownerOf = ({ grace, placementTimeout, timeout }: CheckedCommand, runId: string): Effect.Effect<Ownership> =>
   makeOwnership(timeout === undefined ? leaseTerm : placementTimeout + pullTimeout + timeout + grace, runId)
 
-/** Reports to the run's inventory when the command starts and ends. `image`: the image of helpers, for the guard's request. */
 const kindOf = ({ toolbox }: ExecSpec): CommandKind => {
   switch (toolbox?._tag) {
     case undefined:
@@ -228,6 +228,7 @@ const kindOf = ({ toolbox }: ExecSpec): CommandKind => {
   }
 }
 
+/** Reports to the run's inventory when the command starts and ends. `image`: the image of helpers, for the guard's request. */
 const inventoried = Effect.fnUntraced(function* <E, R>(
   { spec, task }: Planned,
   events: Stream.Stream<ExecEvent, E, R>,
@@ -236,8 +237,8 @@ const inventoried = Effect.fnUntraced(function* <E, R>(
   const inventory = yield* CurrentInventory
   const entry = {
     runId: spec.runId,
-    where: `${task.name} on ${task.node.hostname}`,
     kind: kindOf(spec),
+    where: `${task.name} on ${task.node.hostname}`,
     grace: spec.grace,
     ...(image === undefined ? {} : { guarded: encodeGuarded({ run: endOf(spec), image, node: task.node }) })
   }

@@ -73,8 +73,13 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
       const { maxFailures, parallel = isFollowed ? everyTask : defaultParallel } = request.pacing ?? {}
       const stage = { _tag: "Find", target: describeSelection(request.selection) } as const
       const isReading = checked.action?._tag === "Logs"
-      const find = isReading ? selectLogs(request.selection) : selectTasks(request.selection)
-      const { found: tasks, context } = yield* openRunContext(connect, checked, find, stage)
+      const select = isReading ? selectLogs : selectTasks
+      const { found: tasks, context } = yield* openRunContext(
+        connect,
+        checked,
+        (onNode) => select(request.selection, { onNode }),
+        stage
+      )
       const chosenAt = yield* Clock.currentTimeMillis
       const atOnce = Duration.isZero(delay) ? Math.max(1, countOf(parallel, tasks.length)) : 1
       const commands = yield* planCommands(tasks, checked, context, atOnce)

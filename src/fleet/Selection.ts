@@ -10,7 +10,7 @@ import { type Node, type Service, type Task, wantedTasks } from "../engine/Swarm
 import { UnreadObserver } from "../engine/UnreadObserver.ts"
 import { roleOf } from "../Labels.ts"
 import { ProtectedTarget } from "../policy/PolicyErrors.ts"
-import { lookupLog, lookupTask } from "../target/Lookup.ts"
+import { type LookupOptions, lookupLog, lookupTask } from "../target/Lookup.ts"
 import type { LookupError } from "../target/LookupErrors.ts"
 import { ownRole, type ResolvedTask, resolvedTask } from "../target/ResolvedTask.ts"
 import { type InvalidTarget, parseTarget } from "../target/Target.ts"
@@ -129,24 +129,30 @@ export const readObjects = (filters: Filters = wantedTasks): Effect.Effect<Objec
  * @category targets
  * @since 0.1.0
  */
-export const selectTasks = (selection: Selection): Effect.Effect<ReadonlyArray<ResolvedTask>, SelectionError, Swarm> =>
-  select(selection, false)
+export const selectTasks = (
+  selection: Selection,
+  options: LookupOptions = {}
+): Effect.Effect<ReadonlyArray<ResolvedTask>, SelectionError, Swarm> => select(selection, options, false)
 
 /**
  * Selects the tasks whose logs to read: those of {@link selectTasks} and, for each slot (or node) without a running task, the newest task
  * that had a container. With a filter by state, only tasks in that state count.
  */
-export const selectLogs = (selection: Selection): Effect.Effect<ReadonlyArray<ResolvedTask>, SelectionError, Swarm> =>
-  select(selection, true)
+export const selectLogs = (
+  selection: Selection,
+  options: LookupOptions = {}
+): Effect.Effect<ReadonlyArray<ResolvedTask>, SelectionError, Swarm> => select(selection, options, true)
 
 const select = Effect.fn("TaskExec.select")(function* (
   selection: Selection,
+  options: LookupOptions,
   forLogs: boolean
 ): Effect.fn.Return<ReadonlyArray<ResolvedTask>, SelectionError, Swarm> {
   // Parsed first, so that an invalid target fails without a request to the engine.
   const targets = yield* Effect.forEach(selection.targets ?? [], (text) => Effect.fromResult(parseTarget(text)))
   const objects = yield* readObjects(forLogs ? {} : wantedTasks)
-  const named = yield* Effect.forEach(targets, forLogs ? lookupLog : lookupTask)
+  const lookup = forLogs ? lookupLog : lookupTask
+  const named = yield* Effect.forEach(targets, (target) => lookup(target, options))
   const matching = yield* candidates(objects, selection, forLogs)
   const chosen = new Map(matching.map((task) => [task.id, task]))
   for (const task of named) chosen.set(task.id, task)

@@ -7,7 +7,7 @@ import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { Swarm } from "../engine/Swarm.ts"
 import { memoize } from "../internal/memoize.ts"
 import type { Via } from "../request/Via.ts"
-import { NodeObserver } from "../target/Lookup.ts"
+import type { OnNode } from "../target/Lookup.ts"
 import { localNode } from "./Route.ts"
 
 /** What the way to a task's node needs to know. Each part is requested once, at first use. */
@@ -15,8 +15,8 @@ export interface Search {
   /** ID of the connected engine's node. */
   readonly connectedNode: Effect.Effect<string, SwarmFailure, Swarm>
   readonly agents: FindAgents
-  /** Requests the agents during a lookup, as soon as it shows that the task needs one. */
-  readonly during: <A, E, R>(lookup: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** For the lookup: requests the agents as soon as the task's node is known, if the way to it may need one. */
+  readonly onNode: OnNode
 }
 
 /** Makes the search of one run. Its requests end with the scope. */
@@ -25,7 +25,7 @@ export const openSearch = Effect.fnUntraced(function* (via: Via): Effect.fn.Retu
   const scope = yield* Effect.scope
   const connectedNode = yield* memoize(localNode)
   const agents = yield* memoize(runningAgents)
-  const located = (node: string) =>
+  const onNode: OnNode = (node) =>
     connectedNode.pipe(
       Effect.flatMap((connected) => (wantsAgent(via, connected, node) ? agents : Effect.void)),
       // The connection that uses the result receives its error.
@@ -34,5 +34,5 @@ export const openSearch = Effect.fnUntraced(function* (via: Via): Effect.fn.Retu
       Effect.forkIn(scope),
       Effect.asVoid
     )
-  return { connectedNode, agents, during: Effect.provideService(NodeObserver, located) }
+  return { connectedNode, agents, onNode }
 })

@@ -1,5 +1,4 @@
 /** Finds the running task that a target names. */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { Swarm, type SwarmShape } from "../engine/Swarm.ts"
@@ -12,10 +11,25 @@ import { ownRole, resolvedTask } from "./ResolvedTask.ts"
 import type { Target } from "./Target.ts"
 import { isRunning, newestInEachSlot, newestWithContainer } from "./TaskState.ts"
 
-/** Receives the ID of a task's node before the managers have described that node. It must not wait. Default: no observer. */
-export class NodeObserver extends Context.Reference<(node: string) => Effect.Effect<void>>("task-exec/NodeObserver", {
-  defaultValue: () => () => Effect.void
-}) {}
+/**
+ * Receives the node ID of the task that a lookup has found, before the lookup requests the node's description. Must not wait. A run requests
+ * the agents here, at the same time as that description.
+ *
+ * @category targets
+ * @since 0.2.0
+ */
+export type OnNode = (nodeId: string) => Effect.Effect<void>
+
+/**
+ * Options of a lookup.
+ *
+ * @category targets
+ * @since 0.2.0
+ */
+export interface LookupOptions {
+  /** Default: does nothing. */
+  readonly onNode?: OnNode
+}
 
 /**
  * Finds the running task that a target names.
@@ -43,22 +57,22 @@ export class NodeObserver extends Context.Reference<(node: string) => Effect.Eff
  * @category targets
  * @since 0.1.0
  */
-export const lookupTask = Effect.fn("TaskExec.lookup")(function* (target: Target) {
+export const lookupTask = Effect.fn("TaskExec.lookup")(function* (target: Target, options: LookupOptions = {}) {
   const swarm = yield* Swarm
   const found = yield* namingUnread(findTasks(swarm, target))
-  return yield* only(swarm, target, found, newestInEachSlot(found.tasks.filter(isRunning)))
+  return yield* only(swarm, target, found, newestInEachSlot(found.tasks.filter(isRunning)), options)
 })
 
 /**
  * Finds the task whose log to read: the running task that {@link lookupTask} finds or, if none runs, the newest task that had a container.
  * An ID also matches a task that was replaced.
  */
-export const lookupLog = Effect.fn("TaskExec.lookupLog")(function* (target: Target) {
+export const lookupLog = Effect.fn("TaskExec.lookupLog")(function* (target: Target, options: LookupOptions = {}) {
   const swarm = yield* Swarm
   const found = yield* namingUnread(findTasks(swarm, target, "all"))
   const all = newestWithContainer(found.tasks)
   const running = all.filter(isRunning)
-  return yield* only(swarm, target, found, running.length === 0 ? all : running)
+  return yield* only(swarm, target, found, running.length === 0 ? all : running, options)
 })
 
 /** Resolves the task that matches. Fails if no task or several tasks match. */
@@ -66,13 +80,15 @@ const only = Effect.fnUntraced(function* (
   swarm: SwarmShape,
   target: Target,
   { node, service, tasks }: Found,
-  matching: ReadonlyArray<Task>
+  matching: ReadonlyArray<Task>,
+  { onNode = () => Effect.void }: LookupOptions
 ) {
   const [first] = matching
   if (first === undefined) return yield* notRunning(swarm, target, service, tasks)
   if (matching.length > 1) {
     return yield* new TaskAmbiguous({ target: target.text, candidates: yield* candidatesOf(swarm, service, matching) })
   }
+  yield* onNode(first.NodeID ?? "")
   return yield* resolve(swarm, target, service, first, node)
 })
 
@@ -114,7 +130,6 @@ const resolve = Effect.fnUntraced(function* (
   task: Task,
   found?: Node
 ) {
-  yield* Effect.flatMap(NodeObserver, (observe) => observe(task.NodeID ?? ""))
   const [owner, node] = yield* Effect.all(
     [
       service === undefined ? swarm.inspectService(task.ServiceID) : Effect.succeed(service),

@@ -10,7 +10,7 @@ import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { summaryOf, withHint } from "../engine/Hints.ts"
 import { Swarm } from "../engine/Swarm.ts"
 import type { Task, TaskDetails } from "../engine/SwarmSchemas.ts"
-import { lookupTask } from "./Lookup.ts"
+import { type LookupOptions, lookupTask } from "./Lookup.ts"
 import type { LookupError } from "./LookupErrors.ts"
 import type { ResolvedTask } from "./ResolvedTask.ts"
 import type { Target } from "./Target.ts"
@@ -78,6 +78,17 @@ const pause = "250 millis"
 export const monitorPeriod = 5000
 
 /**
+ * Options of {@link awaitTask}.
+ *
+ * @category targets
+ * @since 0.2.0
+ */
+export interface AwaitTaskOptions extends LookupOptions {
+  /** The whole time to wait, in milliseconds, for the error's message; default: `timeout`, which is what remains of it. */
+  readonly wait?: number
+}
+
+/**
  * Waits for the running task that a target names, and returns it when it runs the current service spec.
  *
  * **When to use**: to compose the stages of a run by hand. Requests have `wait`.
@@ -93,14 +104,13 @@ export const monitorPeriod = 5000
 export const awaitTask = Effect.fn("TaskExec.wait")(function* (
   target: Target,
   timeout: number,
-  /** Milliseconds for the error's message: the whole time to wait, of which `timeout` remains. */
-  wait = timeout
+  options: AwaitTaskOptions = {}
 ): Effect.fn.Return<ResolvedTask, LookupError | WaitTimedOut, Swarm> {
   let detail = "no manager responded"
   let lastReason: string | undefined
   /** The time at which each task was first seen to run. */
   const firstSeen = new Map<string, number>()
-  const look = lookupTask(target).pipe(
+  const look = lookupTask(target, options).pipe(
     Effect.tap((task) => Effect.flatMap(checkUpdated(task), (details) => checkSteady(task, details, firstSeen))),
     Effect.tapError((error) =>
       Effect.sync(() => {
@@ -112,7 +122,7 @@ export const awaitTask = Effect.fn("TaskExec.wait")(function* (
   const timedOut = Effect.gen(function* () {
     const failure = lastReason === undefined ? undefined : yield* failureBefore(lastReason)
     const more = failure === undefined ? "" : `; the previous task: ${failure}`
-    return yield* new WaitTimedOut({ target: target.text, after: wait, detail: `${detail}${more}` })
+    return yield* new WaitTimedOut({ target: target.text, after: options.wait ?? timeout, detail: `${detail}${more}` })
   })
   return yield* look.pipe(
     Effect.retry({ while: mayPass, schedule: Schedule.spaced(pause) }),
