@@ -16,6 +16,6 @@ export const migrate = Effect.fn(
   Effect.catchTag("WaitTimedOut", () => Effect.succeed("roll back" as const)),
   // Whether the migration has ended is known here. If it may still run, nobody may touch the database.
   Effect.catchTag("ExecTimeout", (error) =>
-    error.ending._tag === "Killed" ? Effect.succeed("roll back" as const) : Effect.fail(error)
+    error.killResult._tag === "Killed" ? Effect.succeed("roll back" as const) : Effect.fail(error)
   )
 )

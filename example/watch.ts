@@ -34,10 +34,10 @@ const main = Effect.gen(function* () {
     Stream.runForEach((line) => Console.log(`  ${line}`))
   )
 }).pipe(
-  Effect.catchTag("ExecTimeout", ({ after, ending }) =>
-    ending._tag === "Killed"
+  Effect.catchTag("ExecTimeout", ({ after, killResult }) =>
+    killResult._tag === "Killed"
       ? Console.log(`timed out after ${after / 1000} s: the command and everything it started were killed`)
-      : Effect.die(`the command may still be running: ${ending._tag}`)
+      : Effect.die(`the command may still be running: ${killResult._tag}`)
   )
 )
 

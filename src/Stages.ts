@@ -10,10 +10,10 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { TunnelLost } from "./carrier/Channel.ts"
 import { Swarm } from "./engine/Swarm.ts"
-import { type Ending, unconfirmed } from "./executor/Ending.ts"
 import { type ExecEvent, runToEnd } from "./executor/ExecEvent.ts"
 import { endOf, type Signal } from "./executor/ExecSpec.ts"
 import { OutcomeUnknown } from "./executor/ExecutorErrors.ts"
+import { type KillResult, unconfirmed } from "./executor/KillResult.ts"
 import { HelperFailed } from "./helper/HelperErrors.ts"
 import { HelperImage } from "./helper/HelperImage.ts"
 import { makeOwnership, makeRunId } from "./Labels.ts"
@@ -39,7 +39,7 @@ export interface StagedExec {
    */
   readonly events: Stream.Stream<ExecEvent, RunError>
   /** Sends the command's processes a signal and, after the request's grace period, KILL. */
-  readonly signal: (signal: Signal) => Effect.Effect<Ending>
+  readonly signal: (signal: Signal) => Effect.Effect<KillResult>
 }
 
 /**
@@ -102,7 +102,7 @@ export const createHelper = Effect.fn("TaskExec.createHelper")(function* (
       ? new HelperFailed({ node: task.node.hostname, image, work: "Exec", detail: error.detail })
       : error
   )
-  const ending = endManyByHelper({ ...placement, placementTimeout: secondPlacementTimeout }, [endOf(spec)])
+  const endByHelper = endManyByHelper({ ...placement, placementTimeout: secondPlacementTimeout }, [endOf(spec)])
   const line = connection.line(1)
   const { end, events } = makeCommandClient<RunError, never>({
     node: task.node.hostname,
@@ -111,7 +111,7 @@ export const createHelper = Effect.fn("TaskExec.createHelper")(function* (
     // If the message can't be sent, the line fails, too.
     open: Effect.as(Effect.ignore(line.send(encodeCallerMessage({ _tag: "Begin" }))), line),
     endElsewhere: () =>
-      Effect.provideService(ending, Swarm, swarm).pipe(
+      Effect.provideService(endByHelper, Swarm, swarm).pipe(
         Effect.map(([first]) => first ?? unconfirmed("the helper sent no kill result"))
       )
   })

@@ -41,7 +41,7 @@ export { type Session, type SessionRequest, toDuplex } from "./Session.ts"
 // Events and results
 
 export type { PullAmount } from "./engine/PullProgress.ts"
-export { Ending } from "./executor/Ending.ts"
+export { KillResult } from "./executor/KillResult.ts"
 export { ExecEvent, ExecResult, FleetEvent, RunEvent, TaskOutcome, TaskResult } from "./ResultSchemas.ts"
 export { collectLimit } from "./Run.ts"
 export { type Stage, StageObserver } from "./Stage.ts"

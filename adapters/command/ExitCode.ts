@@ -43,7 +43,7 @@ const usageErrors: ReadonlyArray<CommandError["_tag"]> = [
 interface Failure {
   readonly _tag: string
   /** The kill result of the command. */
-  readonly ending?: { readonly _tag: string }
+  readonly killResult?: { readonly _tag: string }
 }
 
 /** Returns the second line of an error of `command` (`task-exec cp`): the command for help after wrong usage, otherwise nothing. */
@@ -51,7 +51,7 @@ export const usageHint = (command: string, { _tag }: Failure): string =>
   usageErrors.some((tag) => tag === _tag) ? `\nSee '${command} --help'.` : ""
 
 /** Returns the exit code of an error. `failed` is the code of errors that are neither wrong usage nor about the command. */
-export const exitCodeOf = ({ _tag, ending }: Failure, failed: number = exitCodes.failed): number => {
+export const exitCodeOf = ({ _tag, killResult }: Failure, failed: number = exitCodes.failed): number => {
   if (usageErrors.some((tag) => tag === _tag)) return exitCodes.usage
   switch (_tag) {
     case "CommandNotFound":
@@ -59,7 +59,7 @@ export const exitCodeOf = ({ _tag, ending }: Failure, failed: number = exitCodes
       return exitCodes.notStarted
     case "ExecTimeout":
       // 124 means that the command has ended.
-      return ending?._tag === "Killed" ? exitCodes.timedOut : failed
+      return killResult?._tag === "Killed" ? exitCodes.timedOut : failed
     case "ServiceNotConverged":
       return exitCodes.notConverged
     case "ConvergeTimedOut":

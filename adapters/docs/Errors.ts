@@ -218,8 +218,8 @@ export const errors: Readonly<Record<ErrorName, ErrorDoc>> = {
   ConnectionLost: {
     group: "node",
     samples: [
-      new library.ConnectionLost({ node: "NODE", detail: "REASON", ending: killed }),
-      new library.ConnectionLost({ node: "NODE", detail: "REASON", ending: unconfirmed })
+      new library.ConnectionLost({ node: "NODE", detail: "REASON", killResult: killed }),
+      new library.ConnectionLost({ node: "NODE", detail: "REASON", killResult: unconfirmed })
     ]
   },
   ContainerNotRunning: {
@@ -281,9 +281,9 @@ export const errors: Readonly<Record<ErrorName, ErrorDoc>> = {
   ExecTimeout: {
     group: "command",
     samples: [
-      new library.ExecTimeout({ after: 30_000, ending: killed }),
-      new library.ExecTimeout({ after: 30_000, ending: { _tag: "Alive", pids: [4711] } }),
-      new library.ExecTimeout({ after: 30_000, ending: unconfirmed })
+      new library.ExecTimeout({ after: 30_000, killResult: killed }),
+      new library.ExecTimeout({ after: 30_000, killResult: { _tag: "Alive", pids: [4711] } }),
+      new library.ExecTimeout({ after: 30_000, killResult: unconfirmed })
     ]
   },
   OutcomeUnknown: {

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type { Image } from "../../src/engine/EngineSchemas.ts"
 import type { Swarm } from "../../src/engine/Swarm.ts"
 import type { Node } from "../../src/engine/SwarmSchemas.ts"
-import { describeEnding } from "../../src/executor/Ending.ts"
+import { describeKillResult } from "../../src/executor/KillResult.ts"
 import type { TunnelNetwork } from "../../src/helper/TunnelNetwork.ts"
 import { version } from "../../src/Version.ts"
 import { type Check, checksOf, type NodeName, type Subject } from "./Check.ts"
@@ -155,14 +155,14 @@ export const judgeTrial = (node: Node, trial: Greeted | Silent): ReadonlyArray<C
     const explanation = explainHelper(result.failure, hostname)
     return [...checks, fails("socket", explanation), ...skipAll(["kill"], "the helper cannot open the engine's socket")]
   }
-  const ending = result.success
+  const killResult = result.success
   return [
     ...checks,
     ok("socket", "the helper can open the engine's socket"),
-    ending._tag === "Killed"
+    killResult._tag === "Killed"
       ? ok("kill", "the helper can kill commands and their child processes")
       : fails("kill", {
-          found: describeEnding(ending),
+          found: describeKillResult(killResult),
           next: `the helper must see the processes of the host: check the log of the engine on ${hostname}`
         })
   ]

@@ -3,8 +3,8 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Result from "effect/Result"
 import { Swarm } from "../../src/engine/Swarm.ts"
-import type { Ending } from "../../src/executor/Ending.ts"
 import { OutcomeUnknown } from "../../src/executor/ExecutorErrors.ts"
+import type { KillResult } from "../../src/executor/KillResult.ts"
 import { OverlayBlocked } from "../../src/helper/ConnectionErrors.ts"
 import type { HelperPlacement } from "../../src/helper/Helper.ts"
 import { HelperNotPlaced } from "../../src/helper/HelperErrors.ts"
@@ -31,7 +31,7 @@ export interface Greeted {
   readonly version: string
   readonly after: number
   /** The result of its kill request. */
-  readonly result: Result.Result<Ending, RunError>
+  readonly result: Result.Result<KillResult, RunError>
 }
 
 /** The helper sent no valid greeting. */
@@ -55,10 +55,10 @@ export const tryHelper = Effect.fn("Doctor.tryHelper")(function* (
     })
   const none = { runId: makeRunId(), container: makeRunId(), signal: "SIGTERM", grace: 0 } as const
   const result = yield* tryToEnd(placement, owner, [none], onGreeting).pipe(
-    Effect.flatMap(([ending]) =>
-      ending === undefined
+    Effect.flatMap(([killResult]) =>
+      killResult === undefined
         ? Effect.fail(new OutcomeUnknown({ detail: "the helper's report is not readable" }))
-        : Effect.succeed(ending)
+        : Effect.succeed(killResult)
     ),
     Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(tooSlow(placement, timeout, watch)) }),
     Effect.result,

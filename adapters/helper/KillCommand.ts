@@ -10,7 +10,7 @@ import { writeStderr, writeText } from "../Output.ts"
 export const killRunCommand = (text: string): Effect.Effect<number> =>
   Effect.gen(function* () {
     const request = yield* Schema.decodeUnknownEffect(KillRequest)(text)
-    const endings = yield* endMarked(request.runs)
-    yield* writeText(1, `${yield* Schema.encodeEffect(KillReport)(endings)}\n`)
+    const killResults = yield* endMarked(request.runs)
+    yield* writeText(1, `${yield* Schema.encodeEffect(KillReport)(killResults)}\n`)
     return 0
   }).pipe(Effect.catch((error) => Effect.as(writeStderr(`kill: ${error.message}\n`), 1)))

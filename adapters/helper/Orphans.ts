@@ -2,8 +2,8 @@
 import * as Effect from "effect/Effect"
 import { agentLabels } from "../../src/agent/AgentProtocol.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
-import { describeEnding } from "../../src/executor/Ending.ts"
 import type { EndRun } from "../../src/executor/ExecSpec.ts"
+import { describeKillResult } from "../../src/executor/KillResult.ts"
 import { ProcessKiller } from "../../src/executor/ProcessKiller.ts"
 import { makeOwnership } from "../../src/Labels.ts"
 import { openRuns } from "./RequestLog.ts"
@@ -44,10 +44,10 @@ export const endOrphans = Effect.fn("Agent.endOrphans")(function* (image: string
     .map(({ container, run }): EndRun => ({ runId: run, container, signal: "SIGTERM", grace, inContainer: true }))
   if (orphans.length === 0) return
   const owner = yield* makeOwnership(grace)
-  const endings = yield* Effect.forEach(orphans, (run) => ProcessKiller.use(({ end }) => end(run)), {
+  const killResults = yield* Effect.forEach(orphans, (run) => ProcessKiller.use(({ end }) => end(run)), {
     concurrency: "unbounded"
   }).pipe(Effect.provide(ProcessKiller.layer({ image: Effect.succeed(image), owner })))
-  for (const ending of new Set(endings.filter(({ _tag }) => _tag !== "Killed").map(describeEnding))) {
-    yield* Effect.logWarning(`commands of an agent before this one: ${ending}`)
+  for (const complaint of new Set(killResults.filter(({ _tag }) => _tag !== "Killed").map(describeKillResult))) {
+    yield* Effect.logWarning(`commands of an agent before this one: ${complaint}`)
   }
 })

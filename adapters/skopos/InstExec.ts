@@ -2,9 +2,9 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { describeEnding } from "../../src/executor/Ending.ts"
 import { runToEnd } from "../../src/executor/ExecEvent.ts"
 import type { ExecTimeout } from "../../src/executor/ExecutorErrors.ts"
+import { describeKillResult } from "../../src/executor/KillResult.ts"
 import type { RunEvent } from "../../src/Run.ts"
 import { TaskExec } from "../../src/TaskExec.ts"
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
@@ -26,10 +26,10 @@ export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandF
 export class CommandTimedOut extends Schema.TaggedError<CommandTimedOut>()("CommandTimedOut", {
   seconds: Schema.Finite,
   /** The kill result, in words. */
-  ending: Schema.String
+  killResult: Schema.String
 }) {
   override get message(): string {
-    return `timed out waiting for command to complete (after ${this.seconds} s; ${this.ending})`
+    return `timed out waiting for command to complete (after ${this.seconds} s; ${this.killResult})`
   }
 }
 
@@ -72,7 +72,7 @@ export const instExec = Effect.fn("swarm-exec.inst_exec")(function* (
       CommandNotFound: (error) => new CommandFailed({ exitCode: notStarted, detail: error.message }),
       CommandNotStarted: (error) => new CommandFailed({ exitCode: notStarted, detail: error.message }),
       ExecTimeout: (error: ExecTimeout) =>
-        new CommandTimedOut({ seconds: error.after / 1000, ending: describeEnding(error.ending) })
+        new CommandTimedOut({ seconds: error.after / 1000, killResult: describeKillResult(error.killResult) })
     })
   )
   if (exitCode !== 0) {

@@ -43,11 +43,11 @@ export const Exited = Schema.TaggedStruct("Exited", { code: Schema.Int })
 /** End record: the command has started, and the caller does not wait for its end. */
 export const Detached = Schema.TaggedStruct("Detached", { execId: Schema.String })
 
-/** The response to a `SendSignal`, with the kill result. `ending`: an encoded `Ending`. */
-export const Signalled = Schema.TaggedStruct("Signalled", { id: Schema.Int, ending: Schema.Unknown })
+/** The response to a `SendSignal`. `killResult`: an encoded `KillResult`. */
+export const Signalled = Schema.TaggedStruct("Signalled", { id: Schema.Int, killResult: Schema.Unknown })
 
-/** End record: the kill results of commands, in the order of the request. `endings`: encoded `Ending`s. */
-export const Ended = Schema.TaggedStruct("Ended", { endings: Schema.Array(Schema.Unknown) })
+/** End record: the commands have ended, or could not be killed. `killResults`: encoded `KillResult`s, in the order of the request. */
+export const Ended = Schema.TaggedStruct("Ended", { killResults: Schema.Array(Schema.Unknown) })
 
 /** End record: the command could not be run, or its outcome is unknown. `error`: an encoded `RemoteError`. */
 export const Failed = Schema.TaggedStruct("Failed", { error: Schema.Unknown })
@@ -95,15 +95,16 @@ export interface ChannelFrame {
 }
 
 /**
- * The version of the wire protocol. A caller refuses a sender of another version, and names both versions. Older versions are not safe to
- * use:
+ * The version of the wire protocol. A caller refuses a sender of another version, and names both versions. Older versions cannot be
+ * used:
  * - 1 has no policies, and would run commands that a policy forbids;
  * - 2: all agents share one key;
  * - 3: helpers join their tunnel's network from the start;
  * - 4 has no toolboxes, and would run their commands in the task's own container;
- * - 5 has no actions, and would run their words as commands. It has no one-off tasks and no forwarded ports.
+ * - 5 has no actions, and would run their words as commands. It has no one-off tasks and no forwarded ports;
+ * - 6 names a kill result `ending`.
  */
-export const protocolVersion = 6
+export const protocolVersion = 7
 
 /** The line is not a complete frame: it is cut off, altered, or the text of another program. */
 export class FrameDamaged extends Schema.TaggedError<FrameDamaged>()("FrameDamaged", {

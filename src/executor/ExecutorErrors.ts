@@ -3,7 +3,7 @@ import * as Schema from "effect/Schema"
 import { EngineError, EngineUnreachable, type SwarmFailure, UnexpectedReply } from "../engine/EngineErrors.ts"
 import { summaryOf, withHint } from "../engine/Hints.ts"
 import { PolicyDenied, ProtectedTarget } from "../policy/PolicyErrors.ts"
-import { describeEnding, Ending, endingHint } from "./Ending.ts"
+import { describeKillResult, KillResult, killResultHint } from "./KillResult.ts"
 
 /**
  * The program does not exist in the container. Engines report 126 (20.10) or 127 (28.5); task-exec reports 126.
@@ -94,7 +94,7 @@ export class ContainerStopped extends Schema.TaggedError<ContainerStopped>()("Co
 }
 
 /**
- * The command did not end within its timeout. `ending` is the kill result.
+ * The command did not end within its timeout. `killResult` tells whether its processes were killed.
  *
  * @category errors
  * @since 0.2.0
@@ -102,16 +102,16 @@ export class ContainerStopped extends Schema.TaggedError<ContainerStopped>()("Co
 export class ExecTimeout extends Schema.TaggedError<ExecTimeout>()("ExecTimeout", {
   /** The timeout in milliseconds. */
   after: Schema.Finite,
-  ending: Ending
+  killResult: KillResult
 }) {
   /** What failed, and why. */
   get summary(): string {
-    return `timed out after ${this.after / 1000} s; ${describeEnding(this.ending)}`
+    return `timed out after ${this.after / 1000} s; ${describeKillResult(this.killResult)}`
   }
 
   /** The next step. */
   get hint(): string {
-    return endingHint(this.ending)
+    return killResultHint(this.killResult)
   }
 
   override get message(): string {

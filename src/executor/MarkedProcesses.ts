@@ -9,8 +9,8 @@
 import { readdirSync, readFileSync } from "node:fs"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { type Ending, unconfirmed } from "./Ending.ts"
 import { type EndRun, runVariable, type Signal } from "./ExecSpec.ts"
+import { type KillResult, unconfirmed } from "./KillResult.ts"
 
 /** Milliseconds after KILL at which processes are reported as alive. */
 const killTimeout = 3000
@@ -165,9 +165,9 @@ const signalTarget = ({ grace, signal, signalled }: Target, found: Found, pid: n
 
 /**
  * Kills every process of these runs: the signal, the grace period, KILL. Then checks again. Returns the kill result of each run, in their
- * order. Never fails: errors are in the {@link Ending}.
+ * order. Never fails: errors are in the {@link KillResult}.
  */
-export const endMarked = (runs: ReadonlyArray<EndRun>): Effect.Effect<ReadonlyArray<Ending>> =>
+export const endMarked = (runs: ReadonlyArray<EndRun>): Effect.Effect<ReadonlyArray<KillResult>> =>
   endAll(
     runs.map(({ container, grace, inContainer = false, mayStart = false, runId, signal }) => ({
       mark: `\0${runVariable}=${runId}\0`,
@@ -182,14 +182,14 @@ export const endMarked = (runs: ReadonlyArray<EndRun>): Effect.Effect<ReadonlyAr
 
 const endAll = Effect.fnUntraced(function* (targets: ReadonlyArray<Target>) {
   const start = yield* Clock.currentTimeMillis
-  const endings = new Map<Target, Ending>()
+  const killResults = new Map<Target, KillResult>()
   const unmarked = new Set([String(process.pid)])
-  const open = () => targets.filter((target) => !endings.has(target))
+  const open = () => targets.filter((target) => !killResults.has(target))
 
   const step = (elapsed: number) => {
     for (const [target, found] of pass(open(), elapsed, unmarked)) {
-      const ending = endingOf(target, found, elapsed)
-      if (ending !== undefined) endings.set(target, ending)
+      const killResult = killResultOf(target, found, elapsed)
+      if (killResult !== undefined) killResults.set(target, killResult)
     }
   }
   while (open().length > 0) {
@@ -197,19 +197,19 @@ const endAll = Effect.fnUntraced(function* (targets: ReadonlyArray<Target>) {
     yield* Effect.try({ try: () => step(elapsed), catch: errorCode }).pipe(
       Effect.catch((code) =>
         Effect.sync(() => {
-          for (const target of open()) endings.set(target, cannot(code))
+          for (const target of open()) killResults.set(target, cannot(code))
         })
       )
     )
     if (open().length > 0) yield* Effect.sleep(interval)
   }
-  return targets.map((target) => endings.get(target) ?? unconfirmed("its processes were not checked"))
+  return targets.map((target) => killResults.get(target) ?? unconfirmed("its processes were not checked"))
 })
 
-const cannot = (code: string): Ending => unconfirmed(`cannot signal its processes: ${code}`)
+const cannot = (code: string): KillResult => unconfirmed(`cannot signal its processes: ${code}`)
 
 /** Returns the kill result of a target once it is known. */
-const endingOf = (target: Target, found: Found, elapsed: number): Ending | undefined => {
+const killResultOf = (target: Target, found: Found, elapsed: number): KillResult | undefined => {
   const { error, hidden, isChanging, pids } = found
   if (error !== undefined) return cannot(error)
   if (pids.length > 0) return elapsed > target.grace + killTimeout ? { _tag: "Alive", pids } : undefined

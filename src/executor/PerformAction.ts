@@ -11,11 +11,11 @@ import { BackpressureGate } from "../internal/BackpressureGate.ts"
 import { checkPermission } from "../policy/Permission.ts"
 import type { PolicyDenied, ProtectedTarget } from "../policy/PolicyErrors.ts"
 import type { Action, Logs, SendSignal } from "./Action.ts"
-import { killed } from "./Ending.ts"
 import type { ExecEvent } from "./ExecEvent.ts"
 import type { ExecSpec } from "./ExecSpec.ts"
 import { ExecTimeout, type ExecutorError, LogUnreadable, SignalNotSent } from "./ExecutorErrors.ts"
 import { drain, move } from "./internal/Output.ts"
+import { killed } from "./KillResult.ts"
 import { accessOf } from "./Permitted.ts"
 
 /** Milliseconds without a new line after which a followed log is ended, once its `until` has passed. Engines do not end it themselves. */
@@ -38,7 +38,7 @@ export const performAction = (
   )
   const { timeout } = spec
   if (timeout === undefined) return events
-  const timeUp = Effect.andThen(Effect.sleep(timeout), new ExecTimeout({ after: timeout, ending: killed }))
+  const timeUp = Effect.andThen(Effect.sleep(timeout), new ExecTimeout({ after: timeout, killResult: killed }))
   return Stream.interruptWhen(events, timeUp)
 }
 
@@ -72,7 +72,7 @@ const readLog = Effect.fnUntraced(function* (
   const log = yield* engine
     .readContainerLog(container, { ...lines, until })
     .pipe(Effect.mapError(unreadable(container, HostConfig.LogConfig.Type)))
-  const bounded = lines.follow && until !== undefined ? yield* endingQuietly(log, Number(until) * 1000) : log
+  const bounded = lines.follow && until !== undefined ? yield* endWhenQuiet(log, Number(until) * 1000) : log
   // Each line of a log arrives as a piece of its own. Reading ahead joins the pieces that wait for the consumer, so they need fewer
   // messages.
   const queue = yield* Queue.unbounded<ExecEvent, ExecutorError | Cause.Done>()
@@ -102,7 +102,7 @@ const unreadable =
   }
 
 /** Ends a log after this time (Unix milliseconds), when no line has arrived for {@link quietEnd}. */
-const endingQuietly = Effect.fnUntraced(function* <E>(
+const endWhenQuiet = Effect.fnUntraced(function* <E>(
   log: Stream.Stream<Uint8Array, E>,
   at: number
 ): Effect.fn.Return<Stream.Stream<Uint8Array, E>, never, Scope.Scope> {

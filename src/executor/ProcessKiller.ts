@@ -18,9 +18,9 @@ import type { EngineFailure } from "../engine/EngineErrors.ts"
 import { summaryOf } from "../engine/Hints.ts"
 import { imageCommands } from "../ImageCommands.ts"
 import { freshName, lastingFor, type Ownership, ownershipLabels } from "../Labels.ts"
-import { Ending, unconfirmed } from "./Ending.ts"
 import { EndRun } from "./ExecSpec.ts"
 import { findImage, hostPidContainer, reachesProcessesOf } from "./HostView.ts"
+import { KillResult, unconfirmed } from "./KillResult.ts"
 import { endMarked } from "./MarkedProcesses.ts"
 
 /** Options of a killer's container. */
@@ -37,7 +37,7 @@ const EndRuns = Schema.Struct({ runs: Schema.NonEmptyArray(EndRun) })
 export const KillRequest = Schema.fromJsonString(EndRuns)
 
 /** The output of a killer: the kill result of each run, in their order. */
-export const KillReport = Schema.fromJsonString(Schema.Array(Ending))
+export const KillReport = Schema.fromJsonString(Schema.Array(KillResult))
 
 /**
  * Milliseconds for creating the container and reading its report. An engine that starts dozens of containers on two busy cores takes 20 s
@@ -50,7 +50,7 @@ export class ProcessKiller extends Context.Service<
   ProcessKiller,
   {
     /** Kills every process with the run's mark, and checks again. Errors are in the result. */
-    readonly end: (run: EndRun) => Effect.Effect<Ending>
+    readonly end: (run: EndRun) => Effect.Effect<KillResult>
   }
 >()("task-exec/ProcessKiller") {
   /** On the engine in the context. */
@@ -61,9 +61,9 @@ export class ProcessKiller extends Context.Service<
         const engine = yield* DockerEngine
         const end = Effect.fn("ProcessKiller.end")(function* (run: EndRun) {
           if (yield* reachesProcessesOf(engine, run.container)) {
-            const [ending] = yield* endMarked([run])
+            const [killResult] = yield* endMarked([run])
             // Root without the capabilities can't inspect every process. A killer's container can.
-            if (ending !== undefined && ending._tag !== "Unconfirmed") return ending
+            if (killResult !== undefined && killResult._tag !== "Unconfirmed") return killResult
           }
           return yield* Effect.uninterruptible(endFromContainer(engine, yield* options.image, options.owner, run))
         })
@@ -84,7 +84,7 @@ interface Waiting {
   readonly run: EndRun
   readonly image: Effect.Effect<string, EngineFailure>
   readonly owner: Ownership
-  readonly done: Deferred.Deferred<Ending>
+  readonly done: Deferred.Deferred<KillResult>
 }
 
 /** The killers of one engine. Each container takes all waiting runs: a fan-out may kill hundreds at once. */
@@ -100,7 +100,7 @@ const endFromContainer = Effect.fnUntraced(function* (
   named: string,
   owner: Ownership,
   run: EndRun
-): Effect.fn.Return<Ending> {
+): Effect.fn.Return<KillResult> {
   const image = Effect.gen(function* () {
     const found = yield* findImage(engine, named)
     if (found === undefined) yield* Stream.runDrain(engine.pullImage(named))
@@ -108,7 +108,7 @@ const endFromContainer = Effect.fnUntraced(function* (
   })
   const batches = batchesOf.get(engine) ?? { waiting: [], starting: 0 }
   batchesOf.set(engine, batches)
-  const done = yield* Deferred.make<Ending>()
+  const done = yield* Deferred.make<KillResult>()
   batches.waiting = [...batches.waiting, { run, image, owner, done }]
   // Several callers wait for the batch, so it belongs to none of them. An interrupted caller waits too, as this process may end then.
   yield* Effect.forkDetach(endNext(engine, batches))
@@ -137,8 +137,8 @@ const endNext = (engine: Engine, batches: Batches): Effect.Effect<void> =>
     return killFromContainer(engine, { image, owner, what: { runs }, grace: run.grace, started }).pipe(
       Effect.ensuring(started),
       Effect.catchCause((cause) => Effect.succeed(all.map(() => unconfirmed(Cause.pretty(cause))))),
-      Effect.flatMap((endings) =>
-        Effect.forEach(all, ({ done }, at) => Deferred.succeed(done, endings[at] ?? notReported), { discard: true })
+      Effect.flatMap((killResults) =>
+        Effect.forEach(all, ({ done }, at) => Deferred.succeed(done, killResults[at] ?? notReported), { discard: true })
       )
     )
   })
@@ -177,7 +177,7 @@ interface Kill {
 const killFromContainer = (
   engine: Engine,
   { grace, image, owner, started, what }: Kill
-): Effect.Effect<ReadonlyArray<Ending>> =>
+): Effect.Effect<ReadonlyArray<KillResult>> =>
   Effect.gen(function* () {
     const request = yield* Schema.encodeEffect(KillRequest)(what)
     const labels = ownershipLabels(yield* lastingFor(owner, grace + overhead), "killer")

@@ -14,9 +14,9 @@ import { credentialsFor } from "../engine/Credentials.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { type CommandKind, CurrentInventory } from "../engine/Inventory.ts"
 import type { Swarm } from "../engine/Swarm.ts"
-import { describeEnding, type Ending, killed } from "../executor/Ending.ts"
 import type { ExecEvent } from "../executor/ExecEvent.ts"
 import { type EndRun, type ExecSpec, endOf, type Signal } from "../executor/ExecSpec.ts"
+import { describeKillResult, type KillResult, killed } from "../executor/KillResult.ts"
 import { GuardedCommand } from "../executor/RunInventory.ts"
 import { pullTimeout } from "../helper/Helper.ts"
 import { HelperImage } from "../helper/HelperImage.ts"
@@ -84,7 +84,7 @@ export interface PreparedCommand {
   readonly spec: ExecSpec
   /** The command begins when this stream is run. */
   readonly events: Stream.Stream<ExecEvent, RunError, Swarm>
-  readonly end: (run: EndRun) => Effect.Effect<Ending>
+  readonly end: (run: EndRun) => Effect.Effect<KillResult>
   /** Whether the command has started and has not ended. */
   readonly isLive: () => boolean
   /** Whether the command may have begun although `Started` has not arrived: see `NodeExec`. */
@@ -269,20 +269,20 @@ export const passSignals = Effect.fnUntraced(function* (
   { grace, signals }: CheckedCommand,
   targets: (signal: Signal) => Iterable<PreparedCommand>
 ): Effect.fn.Return<void, never, Scope.Scope> {
-  const endings = yield* FiberSet.make()
-  yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(endings))
+  const kills = yield* FiberSet.make()
+  yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(kills))
   const send = (signal: Signal) =>
     Effect.forEach(
       targets(signal),
       ({ end, spec, task }) =>
         end({ ...endOf(spec), signal, grace: signal === "SIGKILL" ? 0 : grace }).pipe(
-          Effect.tap((ending) =>
-            ending._tag === "Killed"
+          Effect.tap((killResult) =>
+            killResult._tag === "Killed"
               ? Effect.void
-              : Effect.logWarning(`${task.name}: ${signal}: ${describeEnding(ending)}`)
+              : Effect.logWarning(`${task.name}: ${signal}: ${describeKillResult(killResult)}`)
           ),
           // A signal does not wait for the result of the previous one.
-          FiberSet.run(endings)
+          FiberSet.run(kills)
         ),
       { discard: true }
     )

@@ -13,10 +13,10 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Swarm } from "../engine/Swarm.ts"
-import { describeEnding } from "../executor/Ending.ts"
 import { type ExecEvent, runToEnd } from "../executor/ExecEvent.ts"
 import { endOf } from "../executor/ExecSpec.ts"
 import { ExecTimeout, OutcomeUnknown } from "../executor/ExecutorErrors.ts"
+import { describeKillResult } from "../executor/KillResult.ts"
 import { withInventory } from "../executor/RunInventory.ts"
 import type { HelperImage } from "../helper/HelperImage.ts"
 import type { Connect } from "../node/Connect.ts"
@@ -200,12 +200,12 @@ const perform = Effect.fnUntraced(function* (
  */
 const endUnreported = Effect.fnUntraced(function* ({ end, mayHaveBegun, spec }: PreparedCommand) {
   if (!mayHaveBegun()) return "Stopped" as const
-  const ending = yield* end(endOf(spec))
+  const killResult = yield* end(endOf(spec))
   // The node never ran the helper.
   if (!mayHaveBegun()) return "Stopped" as const
   yield* Effect.sleep(lastOutput)
   return yield* new OutcomeUnknown({
-    detail: `the node has not reported whether it started; ${describeEnding(ending)}`
+    detail: `the node has not reported whether it started; ${describeKillResult(killResult)}`
   })
 })
 
@@ -231,9 +231,9 @@ const endInTime = Effect.fnUntraced(function* <A, E, R>(
   const fiber = yield* Effect.forkScoped(whole)
   const ended = yield* Effect.raceFirst(Fiber.await(fiber), Deferred.await(timeUp))
   if (ended !== undefined) return yield* ended
-  const ending = yield* end(endOf(spec))
+  const killResult = yield* end(endOf(spec))
   yield* Fiber.await(fiber).pipe(Effect.timeoutOption(lastOutput))
-  return yield* new ExecTimeout({ after: deadline, ending })
+  return yield* new ExecTimeout({ after: deadline, killResult })
 })
 
 const emitEvent = (task: ResolvedTask, event: ExecEvent, emit: (event: FleetEvent) => Effect.Effect<void>) => {

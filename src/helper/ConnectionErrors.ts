@@ -1,7 +1,7 @@
 /** The errors of the connection to a helper or agent. Unless an error says otherwise, the command has not run. */
 import * as Schema from "effect/Schema"
 import { withHint } from "../engine/Hints.ts"
-import { describeEnding, Ending, endingHint } from "../executor/Ending.ts"
+import { describeKillResult, KillResult, killResultHint } from "../executor/KillResult.ts"
 
 /**
  * The requested route cannot reach the task.
@@ -107,7 +107,7 @@ export class RelayFailed extends Schema.TaggedError<RelayFailed>()("RelayFailed"
 }
 
 /**
- * The connection to the helper or agent broke while the command ran. `ending` is the kill result of the command.
+ * The connection to the helper or agent broke while the command ran. `killResult` tells whether its processes were killed.
  *
  * @category errors
  * @since 0.1.0
@@ -115,16 +115,16 @@ export class RelayFailed extends Schema.TaggedError<RelayFailed>()("RelayFailed"
 export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()("ConnectionLost", {
   node: Schema.String,
   detail: Schema.String,
-  ending: Ending
+  killResult: KillResult
 }) {
   /** What failed, and why. */
   get summary(): string {
-    return `lost the connection to node ${this.node}: ${this.detail}; ${describeEnding(this.ending)}`
+    return `lost the connection to node ${this.node}: ${this.detail}; ${describeKillResult(this.killResult)}`
   }
 
   /** The next step. */
   get hint(): string {
-    return endingHint(this.ending)
+    return killResultHint(this.killResult)
   }
 
   override get message(): string {

@@ -5,8 +5,8 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { summaryOf } from "../engine/Hints.ts"
 import type { Swarm } from "../engine/Swarm.ts"
-import { Ending, unconfirmed } from "../executor/Ending.ts"
 import { OutcomeUnknown } from "../executor/ExecutorErrors.ts"
+import { KillResult, unconfirmed } from "../executor/KillResult.ts"
 import { type HelperPlacement, pullTimeout } from "../helper/Helper.ts"
 import { makeOwnership, type Ownership } from "../Labels.ts"
 import { unexpectedMessage } from "../protocol/Client.ts"
@@ -23,7 +23,7 @@ export const secondPlacementTimeout = 8000
 export const endManyByHelper = (
   placement: HelperPlacement,
   runs: Runs
-): Effect.Effect<ReadonlyArray<Ending>, never, Swarm> =>
+): Effect.Effect<ReadonlyArray<KillResult>, never, Swarm> =>
   Effect.gen(function* () {
     const owner = yield* makeOwnership(
       placement.placementTimeout + pullTimeout + Math.max(...runs.map(({ grace }) => grace))
@@ -38,17 +38,17 @@ export const tryToEnd = Effect.fnUntraced(
     owner: Ownership,
     runs: Runs,
     onGreeting: (version: string) => Effect.Effect<void> = () => Effect.void
-  ): Effect.fn.Return<ReadonlyArray<Ending>, HelperError | Schema.SchemaError, Swarm | Scope.Scope> {
+  ): Effect.fn.Return<ReadonlyArray<KillResult>, HelperError | Schema.SchemaError, Swarm | Scope.Scope> {
     const work = { _tag: "End", runs } as const
     const connection = yield* openHelperConnection({ placement, owner, work, helperTunnel: undefined, onGreeting })
     const last = yield* Stream.runLast(connection.line(0).incoming)
     const frame = yield* Effect.fromOption(last, () => new OutcomeUnknown({ detail: "the helper sent no kill result" }))
     return frame._tag === "Ended"
-      ? yield* decodeEndings(frame.endings)
+      ? yield* decodeKillResults(frame.killResults)
       : yield* unexpectedMessage(placement.node.hostname, frame)
   },
   Effect.scoped,
   Effect.catchTag(["SchemaError", "TunnelLost"], ({ message }) => Effect.fail(new OutcomeUnknown({ detail: message })))
 )
 
-const decodeEndings = Schema.decodeUnknownEffect(Schema.Array(Ending))
+const decodeKillResults = Schema.decodeUnknownEffect(Schema.Array(KillResult))

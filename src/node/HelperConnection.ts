@@ -16,8 +16,8 @@ import type { Tunnel } from "../carrier/Tunnel.ts"
 import { isNotSent, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { summaryOf } from "../engine/Hints.ts"
 import type { Swarm } from "../engine/Swarm.ts"
-import { type Ending, killed, unconfirmed } from "../executor/Ending.ts"
 import { OutcomeUnknown, outcomeUnknown } from "../executor/ExecutorErrors.ts"
+import { type KillResult, killed, unconfirmed } from "../executor/KillResult.ts"
 import type { RequestTooLarge } from "../helper/ConnectionErrors.ts"
 import {
   checkNode,
@@ -71,7 +71,7 @@ export interface HelperConnection {
    * Removes the helper, which then kills its commands, and waits until the helper has ended. If the helper is still being created, waits
    * for that first.
    */
-  readonly stop: Effect.Effect<Ending>
+  readonly stop: Effect.Effect<KillResult>
 }
 
 const isManagerError = (error: HelperError): error is SwarmFailure =>
@@ -87,8 +87,8 @@ const isStartError = (error: HelperError): error is HelperStartError =>
   error._tag === "NodeUnavailable"
 
 /** Returns the error for a helper that failed to start, but may have run before its service was removed. */
-const mayHaveRun = (error: HelperStartError, ending: Ending): HelperError =>
-  error._tag === "HelperNotPlaced" && ending._tag !== "Killed"
+const mayHaveRun = (error: HelperStartError, killResult: KillResult): HelperError =>
+  error._tag === "HelperNotPlaced" && killResult._tag !== "Killed"
     ? new HelperNotPlaced({ ...error, mayRun: true })
     : new OutcomeUnknown({ detail: summaryOf(error) })
 
@@ -127,7 +127,7 @@ export const openHelperConnection = Effect.fn("TaskExec.helperConnection")(funct
   let isCreated = false
   /** Whether the helper was asked to begin a command: by its request, or by a message. */
   let mayBegin = work._tag === "Exec" && work.begin.length > 0
-  const endingOf = (end: HelperEnd): Ending => {
+  const killResultOf = (end: HelperEnd): KillResult => {
     hasNeverRun ||= end._tag === "NeverRan"
     return end._tag === "Unconfirmed" ? unconfirmed(end.detail) : killed
   }
@@ -155,7 +155,7 @@ export const openHelperConnection = Effect.fn("TaskExec.helperConnection")(funct
     hasStopped
       ? Effect.succeed(killed)
       : Effect.raceFirst(
-          Effect.flatMap(Deferred.await(helper), ({ stop }) => Effect.map(stop, endingOf)),
+          Effect.flatMap(Deferred.await(helper), ({ stop }) => Effect.map(stop, killResultOf)),
           Effect.as(Effect.ignore(Deferred.await(failed)), killed)
         )
   ).pipe(
@@ -172,7 +172,7 @@ export const openHelperConnection = Effect.fn("TaskExec.helperConnection")(funct
   // Swarm may still run a helper that was late or rejected, until its service is removed. Only then is the error certain.
   const failWhenCertain = (error: HelperError): Effect.Effect<never, HelperError> =>
     mayBegin && isStartError(error)
-      ? Effect.flatMap(stop, (ending) => Effect.fail(hasNeverRun ? error : mayHaveRun(error, ending)))
+      ? Effect.flatMap(stop, (killResult) => Effect.fail(hasNeverRun ? error : mayHaveRun(error, killResult)))
       : Effect.fail(afterManagerError(error))
 
   /** Created when the commands need it, or when a message must be sent over it. */

@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Swarm } from "../engine/Swarm.ts"
-import { type Ending, killed } from "../executor/Ending.ts"
 import type { ExecInput } from "../executor/ExecEvent.ts"
 import type { ExecSpec } from "../executor/ExecSpec.ts"
+import { type KillResult, killed } from "../executor/KillResult.ts"
 import type { HelperPlacement } from "../helper/Helper.ts"
 import type { HelperWork, TunnelNeed } from "../helper/HelperRequest.ts"
 import type { TunnelNetwork } from "../helper/TunnelNetwork.ts"
@@ -66,16 +66,16 @@ export const openHelperNode = Effect.fnUntraced(function* ({
       const rest = (index: number) => (index === early ? input.stdin : (inputs.get(index)?.stdin ?? Stream.empty))
       return { line: connection.line, stdin: input.whole === undefined ? rest : undefined }
     }, onSwarm)
-    const endElsewhere = Effect.fnUntraced(function* (runs: Runs): Effect.fn.Return<ReadonlyArray<Ending>> {
+    const endElsewhere = Effect.fnUntraced(function* (runs: Runs): Effect.fn.Return<ReadonlyArray<KillResult>> {
       if (connection === undefined) return runs.map(() => killed)
       // Remove a helper that has not greeted. It kills the commands that it may begin until then.
       const stopped = connection.hasGreeted() ? undefined : yield* connection.stop
       if (stopped !== undefined && !connection.hasGreeted()) return runs.map(() => stopped)
       // Swarm takes over two seconds to stop a task. A second helper kills the commands sooner.
       const timeout = connection.hasMoved() ? secondPlacementTimeout : placement.placementTimeout
-      const endings = yield* onSwarm(endManyByHelper({ ...placement, placementTimeout: timeout }, runs))
-      if (runs.length === specs.length && endings.some(({ _tag }) => _tag !== "Killed")) yield* connection.stop
-      return endings
+      const killResults = yield* onSwarm(endManyByHelper({ ...placement, placementTimeout: timeout }, runs))
+      if (runs.length === specs.length && killResults.some(({ _tag }) => _tag !== "Killed")) yield* connection.stop
+      return killResults
     })
     return yield* prepareCommands(node, specs, first, {
       open,

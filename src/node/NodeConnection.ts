@@ -3,9 +3,9 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { TunnelLost } from "../carrier/Channel.ts"
-import type { Ending } from "../executor/Ending.ts"
 import type { ExecEvent, ExecInput } from "../executor/ExecEvent.ts"
 import type { EndRun, ExecSpec } from "../executor/ExecSpec.ts"
+import type { KillResult } from "../executor/KillResult.ts"
 import type { TaskPolicy } from "../policy/TaskPolicy.ts"
 import type { ContainerFiles, FilesFailure } from "../protocol/ContainerFiles.ts"
 import type { RunError } from "../Run.ts"
@@ -20,7 +20,7 @@ export interface NodeExec {
   /** The command begins when this stream is run. When its scope has closed, the command has ended or is detached. */
   readonly events: Stream.Stream<ExecEvent, RunError>
   /** Sends the command's processes a signal and, after the grace period, KILL. */
-  readonly end: (run: EndRun) => Effect.Effect<Ending>
+  readonly end: (run: EndRun) => Effect.Effect<KillResult>
   /** Whether the command may have begun although `Started` has not arrived: the node was asked to begin it. */
   readonly mayHaveBegun: () => boolean
 }

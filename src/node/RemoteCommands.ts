@@ -4,9 +4,9 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { TunnelLost } from "../carrier/Channel.ts"
-import { type Ending, killed } from "../executor/Ending.ts"
 import type { ExecInput } from "../executor/ExecEvent.ts"
 import type { EndRun } from "../executor/ExecSpec.ts"
+import { type KillResult, killed } from "../executor/KillResult.ts"
 import { memoize } from "../internal/memoize.ts"
 import { makeCommandClient } from "../protocol/Client.ts"
 import { encodeCallerMessage } from "../protocol/CommandMessages.ts"
@@ -36,7 +36,7 @@ export interface RemoteNode {
   /** Whether the node may already serve the request. */
   readonly mayBeServing: () => boolean
   /** Kills commands that have begun, without using their lines. Returns their kill results, in order. */
-  readonly endElsewhere: (runs: Runs) => Effect.Effect<ReadonlyArray<Ending>>
+  readonly endElsewhere: (runs: Runs) => Effect.Effect<ReadonlyArray<KillResult>>
 }
 
 /** Prepares commands on the node of this host name. The caller begins the `first` ones at the same time. */
@@ -51,7 +51,7 @@ export const prepareCommands = Effect.fnUntraced(function* (
   const begun = new Set<string>()
   const lines = yield* memoize(Effect.flatMap(opening.ready, (begin) => remote.open(begin, inputs)))
   const endTogetherElsewhere = yield* endTogether(remote.endElsewhere)
-  const endElsewhere = (run: EndRun): Effect.Effect<Ending> =>
+  const endElsewhere = (run: EndRun): Effect.Effect<KillResult> =>
     // A command that was not asked to begin has no processes.
     Effect.suspend(() => (begun.has(run.runId) ? endTogetherElsewhere(run) : Effect.succeed(killed)))
 

@@ -136,7 +136,7 @@ const spawnCommand = Effect.fnUntraced(function* (
     yield* Effect.raceFirst(awaitEnd, Effect.andThen(force, Effect.never))
   })
   const exitCode = Effect.flatMap(Effect.raceFirst(Deferred.await(exit), stdin.failed), (code) => {
-    const signal = endingSignal(code, sent)
+    const signal = fatalSignal(code, sent)
     return signal === undefined
       ? Effect.succeed(ExitCode(code))
       : Effect.fail(failure("exitCode", command, `the command was ended by ${signal}`))
@@ -241,7 +241,7 @@ const writeTo = (stream: NodeJS.WriteStream, data: Uint8Array): Effect.Effect<vo
   })
 
 /** Returns the signal that ended a command, which engines report as the exit code 128 + signal. Only signals that were sent count. */
-const endingSignal = (code: number, sent: ReadonlyArray<Signal>): Signal | undefined =>
+const fatalSignal = (code: number, sent: ReadonlyArray<Signal>): Signal | undefined =>
   sent.length === 0
     ? undefined
     : [...sent, "SIGKILL" as const].find((signal) => code === 128 + constants.signals[signal])

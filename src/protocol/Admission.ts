@@ -6,8 +6,8 @@ import { DockerEngine } from "../engine/DockerEngine.ts"
 import { type EngineFailure, isNotSent } from "../engine/EngineErrors.ts"
 import { type ContainerSummary, swarmTaskLabel } from "../engine/EngineSchemas.ts"
 import { summaryOf } from "../engine/Hints.ts"
-import { describeEnding } from "../executor/Ending.ts"
 import type { EndRun } from "../executor/ExecSpec.ts"
+import { describeKillResult } from "../executor/KillResult.ts"
 import { ProcessKiller } from "../executor/ProcessKiller.ts"
 import { HelperRefused, type UsernsRemapped } from "../helper/HelperErrors.ts"
 import { type HelperRequest, helperVariables } from "../helper/HelperRequest.ts"
@@ -90,10 +90,10 @@ const onlyHelper = Effect.fnUntraced(function* ({ node, owner, work }: HelperReq
   if (specs.length === 0 || !(yield* wereKilled(engine, others))) {
     return yield* new HelperRefused({ node, detail: before })
   }
-  const endings = yield* endAll(specs).pipe(
+  const killResults = yield* endAll(specs).pipe(
     Effect.provide(ProcessKiller.layer({ image: Effect.succeed(own.ImageID), owner }))
   )
-  const results = [...new Set(endings.map(describeEnding))].join("; ")
+  const results = [...new Set(killResults.map(describeKillResult))].join("; ")
   return yield* new HelperRefused({ node, detail: `${before}, which was killed; ${results}` })
 })
 

@@ -8,10 +8,10 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TunnelLost } from "../carrier/Channel.ts"
 import { type Frame, isEnd, protocolVersion } from "../carrier/Frame.ts"
-import { describeEnding, Ending, killed } from "../executor/Ending.ts"
 import type { ExecEvent, ExecInput } from "../executor/ExecEvent.ts"
 import type { EndRun, ExecSpec } from "../executor/ExecSpec.ts"
 import { joinPieces } from "../executor/joinPieces.ts"
+import { describeKillResult, KillResult, killed } from "../executor/KillResult.ts"
 import { ConnectionLost } from "../helper/ConnectionErrors.ts"
 import { HelperRefused } from "../helper/HelperErrors.ts"
 import { startWith } from "../helper/HelperStages.ts"
@@ -27,7 +27,7 @@ export interface CommandClient<E, R> {
   /** The events of the command. When the scope of the stream has closed, the command has ended or is detached. */
   readonly events: Stream.Stream<ExecEvent, E | CommandClientError, R>
   /** Sends the command's processes a signal and, after the grace period, KILL. */
-  readonly end: (run: EndRun) => Effect.Effect<Ending, never, R>
+  readonly end: (run: EndRun) => Effect.Effect<KillResult, never, R>
 }
 
 /** The command, and how to reach it. */
@@ -39,7 +39,7 @@ export interface CommandClientOptions<E, R> {
   /** Opens the line to the command. Sends `Begin` if the request does not begin the command. */
   readonly open: Effect.Effect<Line<E | TunnelLost>, E, R | Scope.Scope>
   /** Kills the command without the line, which is not open yet or is lost. */
-  readonly endElsewhere: (run: EndRun) => Effect.Effect<Ending, never, R>
+  readonly endElsewhere: (run: EndRun) => Effect.Effect<KillResult, never, R>
 }
 
 /** Milliseconds that a helper may take to respond to a signal, in addition to the grace period. */
@@ -49,7 +49,7 @@ const responseTimeout = 20_000
 interface OpenLine {
   readonly line: Line<unknown>
   /** The signals that wait for a `Signalled` response, by their ID. */
-  readonly pendingSignals: Map<number, Deferred.Deferred<Ending, TunnelLost>>
+  readonly pendingSignals: Map<number, Deferred.Deferred<KillResult, TunnelLost>>
   /** Whether the end record has arrived, or the connection is lost. */
   isOver: boolean
 }
@@ -63,7 +63,7 @@ export const makeCommandClient = <E, R>({
   spec
 }: CommandClientOptions<E, R>): CommandClient<E, R> => {
   let openLine: OpenLine | undefined
-  const end = (run: EndRun): Effect.Effect<Ending, never, R> =>
+  const end = (run: EndRun): Effect.Effect<KillResult, never, R> =>
     // The node stops an action when its line closes.
     Effect.suspend(() => (spec.action !== undefined ? Effect.succeed(killed) : endCommand(run)))
   const endCommand = (run: EndRun) =>
@@ -117,7 +117,7 @@ export const makeCommandClient = <E, R>({
 const isLost = (error: unknown): error is TunnelLost => error instanceof TunnelLost
 
 const sendSignal = Effect.fnUntraced(function* ({ line, pendingSignals }: OpenLine, { grace, signal }: EndRun) {
-  const response = yield* Deferred.make<Ending, TunnelLost>()
+  const response = yield* Deferred.make<KillResult, TunnelLost>()
   const id = pendingSignals.size
   pendingSignals.set(id, response)
   yield* line.send(encodeCallerMessage({ _tag: "SendSignal", id, signal, grace }))
@@ -140,13 +140,13 @@ const feed = (line: Line<unknown>, stdin: Stream.Stream<Uint8Array>) =>
 const endUnlessOver = Effect.fnUntraced(function* <R>(
   current: OpenLine,
   spec: ExecSpec,
-  end: (run: EndRun) => Effect.Effect<Ending, never, R>
+  end: (run: EndRun) => Effect.Effect<KillResult, never, R>
 ) {
   if (current.isOver) return
   const { container, grace, runId, signal } = spec
-  const ending = yield* end({ runId, container, signal, grace })
+  const killResult = yield* end({ runId, container, signal, grace })
   current.isOver = true
-  if (ending._tag !== "Killed") yield* Effect.logWarning(describeEnding(ending))
+  if (killResult._tag !== "Killed") yield* Effect.logWarning(describeKillResult(killResult))
 })
 
 /** Kills the command through another helper after the connection is lost, because the first helper may have been killed. */
@@ -155,11 +155,11 @@ const endAfterLoss = Effect.fnUntraced(function* <R>(
   { container, grace, runId, signal }: ExecSpec,
   current: OpenLine,
   detail: string,
-  end: (run: EndRun) => Effect.Effect<Ending, never, R>
+  end: (run: EndRun) => Effect.Effect<KillResult, never, R>
 ): Effect.fn.Return<never, ConnectionLost, R> {
   current.isOver = true
-  const ending = yield* end({ runId, container, signal, grace })
-  return yield* new ConnectionLost({ node, detail, ending })
+  const killResult = yield* end({ runId, container, signal, grace })
+  return yield* new ConnectionLost({ node, detail, killResult })
 })
 
 const isOutput = (frame: Frame): frame is Frame & { readonly _tag: "Stdout" | "Stderr" } =>
@@ -178,11 +178,11 @@ const dispatch = Effect.fnUntraced(function* <E>(
       case "Hello":
         return checkHello(node, frame)
       case "Signalled":
-        return decodeEnding(frame.ending).pipe(
-          Effect.orElseSucceed((): Ending => ({ _tag: "Unconfirmed", detail: "the helper's report is invalid" })),
-          Effect.flatMap((ending) => {
+        return decodeKillResult(frame.killResult).pipe(
+          Effect.orElseSucceed((): KillResult => ({ _tag: "Unconfirmed", detail: "the helper's report is invalid" })),
+          Effect.flatMap((killResult) => {
             const response = current.pendingSignals.get(frame.id)
-            return response === undefined ? Effect.void : Deferred.succeed(response, ending)
+            return response === undefined ? Effect.void : Deferred.succeed(response, killResult)
           })
         )
       case "Failed":
@@ -212,7 +212,7 @@ const dispatch = Effect.fnUntraced(function* <E>(
   if (!current.isOver) return yield* new TunnelLost({ detail: "the helper disconnected without a report" })
 })
 
-const decodeEnding = Schema.decodeUnknownEffect(Ending)
+const decodeKillResult = Schema.decodeUnknownEffect(KillResult)
 
 /** Returns the error for a message that the caller does not expect. `node`: host name. */
 export const unexpectedMessage = (node: string, { _tag }: { readonly _tag: string }): HelperRefused =>

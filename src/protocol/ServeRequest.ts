@@ -82,7 +82,7 @@ export const serveRequest = <E extends { readonly _tag: string }>(
 
 const end = (runs: ReadonlyArray<EndRun>, owner: Ownership, image: string): Frames =>
   Stream.fromEffect(endAll(runs)).pipe(
-    Stream.map((endings): Frame => ({ _tag: "Ended", endings })),
+    Stream.map((killResults): Frame => ({ _tag: "Ended", killResults })),
     Stream.provide(ProcessKiller.layer({ image: Effect.succeed(image), owner }))
   )
 
@@ -97,7 +97,7 @@ const run = (spec: ExecSpec, owner: Ownership, image: string, input: CallerInput
     Stream.mapEffect(
       ({ grace, id, signal }) =>
         ProcessKiller.use(({ end }) => end({ runId, container, signal, grace })).pipe(
-          Effect.flatMap((ending) => input.respond({ _tag: "Signalled", id, ending }))
+          Effect.flatMap((killResult) => input.respond({ _tag: "Signalled", id, killResult }))
         ),
       { concurrency: signalsAtOnce, unordered: true }
     ),

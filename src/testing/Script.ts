@@ -155,4 +155,7 @@ export const simulate = (
   })
 
 const timeUp = (timeout: number): Effect.Effect<never, ExecTimeout> =>
-  Effect.andThen(Effect.sleep(timeout), Effect.fail(new ExecTimeout({ after: timeout, ending: { _tag: "Killed" } })))
+  Effect.andThen(
+    Effect.sleep(timeout),
+    Effect.fail(new ExecTimeout({ after: timeout, killResult: { _tag: "Killed" } }))
+  )

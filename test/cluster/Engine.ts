@@ -102,14 +102,14 @@ export const startEngine = Effect.fn("Engine.start")(function* (spec: EngineSpec
 })
 
 /** The signals that end an engine. */
-const endingSignals: ReadonlyArray<NodeJS.Signals> = ["SIGKILL", "SIGTERM", "SIGINT"]
+const fatalSignals: ReadonlyArray<NodeJS.Signals> = ["SIGKILL", "SIGTERM", "SIGINT"]
 
 /** Sends the engine a signal, and waits for its end if the signal ends it. After KILL, its containers continue. */
 export const killEngine = Effect.fn("Engine.kill")(function* (spec: EngineSpec, name: NodeJS.Signals) {
   const { clusterDir, node } = spec
-  if (endingSignals.includes(name)) yield* Effect.promise(() => writeFile(endedFile(clusterDir, node), name))
+  if (fatalSignals.includes(name)) yield* Effect.promise(() => writeFile(endedFile(clusterDir, node), name))
   for (const pid of yield* enginePids(spec.machinePid)) yield* signal(pid, name)
-  if (!endingSignals.includes(name)) return
+  if (!fatalSignals.includes(name)) return
   yield* pollUntil(
     Effect.map(enginePids(spec.machinePid), (pids) => pids.length === 0),
     { atMost: engineTimeout, orElse: notReady(clusterDir, node, `runs on ${engineTimeout / 1000} s after ${name}`) }

@@ -112,7 +112,7 @@ export const contract: ReadonlyArray<Case> = [
       assert.deepStrictEqual(yield* eventTags(request), ["Resolved", "Started", "ExecTimeout"])
       const error = yield* Effect.flip(TaskExec.run(request))
       assert(error._tag === "ExecTimeout")
-      assert.deepStrictEqual([error.after, error.ending._tag], [500, "Killed"])
+      assert.deepStrictEqual([error.after, error.killResult._tag], [500, "Killed"])
     })
   },
   {

@@ -16,17 +16,17 @@ const files = words.filter((word) => !engineVersions.includes(word))
 const { [clusterVariable]: _, ...env } = process.env
 
 /** The signal that ends this program. It is forwarded, as it may have been sent to this process only. */
-let ending: "SIGINT" | "SIGTERM" | undefined
+let received: "SIGINT" | "SIGTERM" | undefined
 let pass: ((signal: NodeJS.Signals) => void) | undefined
 for (const signal of ["SIGINT", "SIGTERM"] as const)
   process.on(signal, () => {
-    ending ??= signal
+    received ??= signal
     pass?.(signal)
   })
 
 const failed: Array<string> = []
 for (const version of named.length === 0 ? engineVersions : named) {
-  if (ending !== undefined) break
+  if (received !== undefined) break
   console.log(`\nengine ${version}`)
   const vitest = spawn("vitest", ["run", "--project", "integration", ...files], {
     stdio: "inherit",
@@ -36,7 +36,7 @@ for (const version of named.length === 0 ? engineVersions : named) {
   const [code] = await once(vitest, "exit")
   if (code !== 0) failed.push(version)
 }
-if (ending !== undefined) process.exitCode = 128 + constants.signals[ending]
+if (received !== undefined) process.exitCode = 128 + constants.signals[received]
 else {
   console.log(failed.length === 0 ? "\nall engines: passed" : `\nfailed on engine ${failed.join(", ")}`)
   process.exitCode = failed.length === 0 ? 0 : 1

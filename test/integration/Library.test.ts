@@ -101,7 +101,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("library"))), { excludeTestServi
           assert.strictEqual(yield* failure({ target: "we b", command: ["true"] }), "InvalidTarget")
           const late = yield* Effect.flip(TaskExec.run({ target, command: ["sleep", "100"], timeout: "500 millis" }))
           assert(late._tag === "ExecTimeout")
-          assert.deepStrictEqual([late.after, late.ending._tag], [500, "Killed"])
+          assert.deepStrictEqual([late.after, late.killResult._tag], [500, "Killed"])
         })
       )
 

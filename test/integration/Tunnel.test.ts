@@ -211,7 +211,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
           yield* kill(node, role)
           const error = yield* Effect.flip(session.outcome)
           assert(error._tag === "ConnectionLost")
-          assert.deepStrictEqual([error.node, error.ending], [node.name, { _tag: "Killed" }])
+          assert.deepStrictEqual([error.node, error.killResult], [node.name, { _tag: "Killed" }])
           assert.isFalse(TaskExec.isNothingRun(error))
           assert.deepStrictEqual(yield* commands, [])
         }).pipe(Effect.scoped)

@@ -11,10 +11,10 @@ import { get, remove } from "../cluster/EngineApi.ts"
 import type { LoadStage } from "./LoadStage.ts"
 import { beside, commandOf, type SceneName } from "./Scenes.ts"
 
-/** The ways to end a command. */
-export const endings = ["SIGINT", "SIGTERM", "timeout", "removed"] as const
+/** The ways in which a load ends a command. */
+export const ways = ["SIGINT", "SIGTERM", "timeout", "removed"] as const
 
-type Ending = (typeof endings)[number]
+type Way = (typeof ways)[number]
 
 /** The result of one command. */
 export interface Ended {
@@ -60,7 +60,7 @@ const exitOf = Effect.fnUntraced(function* (caller: Caller) {
 })
 
 const endOne = Effect.fnUntraced(function* (stage: LoadStage, scene: SceneName, dice: Dice) {
-  const chosen: Ending = scene === "copy" ? dice.pick(["SIGINT", "SIGTERM", "removed"]) : dice.pick(endings)
+  const chosen: Way = scene === "copy" ? dice.pick(["SIGINT", "SIGTERM", "removed"]) : dice.pick(ways)
   const moment = Math.round(dice.between(0, latest))
   const flags = ["--grace", "1s", ...(chosen === "timeout" ? ["--timeout", `${Math.max(1, moment)}ms`] : [])]
   const caller = yield* stage.start(commandOf[scene](stage, dice, flags))

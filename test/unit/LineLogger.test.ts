@@ -90,8 +90,8 @@ describe("messages of the program", () => {
       detail: "gone"
     })
     assert.strictEqual(
-      JSON.stringify(errorData(new ExecTimeout({ after: 500, ending: { _tag: "Killed" } }))),
-      '{"_tag":"ExecTimeout","after":500,"ending":{"_tag":"Killed"}}'
+      JSON.stringify(errorData(new ExecTimeout({ after: 500, killResult: { _tag: "Killed" } }))),
+      '{"_tag":"ExecTimeout","after":500,"killResult":{"_tag":"Killed"}}'
     )
   })
 })

@@ -11,7 +11,6 @@ import type { DockerEngine } from "../../engine/DockerEngine.ts"
 import type { ExecConnection } from "../../engine/ExecRequests.ts"
 import { BackpressureGate } from "../../internal/BackpressureGate.ts"
 import { DetachFilter, neverPressed, parseDetachKeys } from "../DetachKeys.ts"
-import { describeEnding, type Ending } from "../Ending.ts"
 import type { ExecEvent, ExecInput } from "../ExecEvent.ts"
 import { type EndRun, type ExecSpec, runVariable, type TerminalSize } from "../ExecSpec.ts"
 import {
@@ -23,6 +22,7 @@ import {
 } from "../ExecutorErrors.ts"
 import type { Guard } from "../Guard.ts"
 import type { Inspector } from "../HostView.ts"
+import { describeKillResult, type KillResult } from "../KillResult.ts"
 import type { ProcessKiller } from "../ProcessKiller.ts"
 import { refused, refusedStart } from "../Refusal.ts"
 import { awaitExit } from "./awaitExit.ts"
@@ -176,14 +176,14 @@ export const startExec = Effect.fnUntraced(function* (
           const result = yield* end
           yield* Fiber.await(fiber).pipe(Effect.timeoutOption(lastOutput))
           isOver = true
-          return yield* new ExecTimeout({ after: timeout, ending: result })
+          return yield* new ExecTimeout({ after: timeout, killResult: result })
         })
   yield* bounded.pipe(Queue.into(queue), Effect.forkScoped)
   return drain(queue, gate)
 })
 
-const warnUnlessKilled = (ending: Ending) =>
-  ending._tag === "Killed" ? Effect.void : Effect.logWarning(describeEnding(ending))
+const warnUnlessKilled = (killResult: KillResult) =>
+  killResult._tag === "Killed" ? Effect.void : Effect.logWarning(describeKillResult(killResult))
 
 /** Parses the detach keys of a spec from another process. */
 const detachKeysOf = ({ command: [command], tty }: ExecSpec): Effect.Effect<Uint8Array, CommandNotStarted> =>

@@ -60,8 +60,8 @@ describe("the exit code of an error", () => {
     const unreachable = new EngineUnreachable({ host: "", operation: "", reason: "Lost", detail: "" })
     assert.deepStrictEqual([exitCodeOf(unreachable), exitCodeOf(unreachable, 1)], [125, 1])
     assert.strictEqual(exitCodeOf(new CommandNotFound({ command: "x", detail: "" })), 126)
-    assert.strictEqual(exitCodeOf(new ExecTimeout({ after: 1, ending: { _tag: "Killed" } })), 124)
-    assert.strictEqual(exitCodeOf(new ExecTimeout({ after: 1, ending: { _tag: "Alive", pids: [1] } })), 125)
+    assert.strictEqual(exitCodeOf(new ExecTimeout({ after: 1, killResult: { _tag: "Killed" } })), 124)
+    assert.strictEqual(exitCodeOf(new ExecTimeout({ after: 1, killResult: { _tag: "Alive", pids: [1] } })), 125)
     assert.strictEqual(exitCodeOf(new OutputClosed()), 141)
   })
 

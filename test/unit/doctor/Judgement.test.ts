@@ -8,7 +8,7 @@ import type { Greeted, Silent } from "../../../adapters/doctor/NodeTrials.ts"
 import { checkManagers, checkRole, isOlder } from "../../../adapters/doctor/SwarmChecks.ts"
 import { Info } from "../../../src/engine/EngineSchemas.ts"
 import { Node } from "../../../src/engine/SwarmSchemas.ts"
-import { unconfirmed } from "../../../src/executor/Ending.ts"
+import { unconfirmed } from "../../../src/executor/KillResult.ts"
 import { HelperImageUnavailable, HelperRefused, UsernsRemapped } from "../../../src/helper/HelperErrors.ts"
 import { version } from "../../../src/Version.ts"
 

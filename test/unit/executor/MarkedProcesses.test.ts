@@ -148,24 +148,24 @@ describe("processes that change while they are looked for", () => {
   it.effect("waits for the first process of a command that may be about to start", () =>
     Effect.gen(function* () {
       const run = { runId: "late", container: "none", signal: "SIGTERM", grace: 5000, mayStart: true } as const
-      const ending = yield* Effect.forkChild(endMarked([run]))
+      const killing = yield* Effect.forkChild(endMarked([run]))
       yield* TestClock.adjust("3 seconds")
       const child = yield* started("late", "echo up; sleep 1000")
       yield* TestClock.adjust("40 millis")
       assert.strictEqual((yield* ended(child)).signal, "SIGTERM")
       yield* TestClock.adjust("40 millis")
-      assert.deepStrictEqual(yield* Fiber.join(ending), [{ _tag: "Killed" }])
+      assert.deepStrictEqual(yield* Fiber.join(killing), [{ _tag: "Killed" }])
     }).pipe(Effect.scoped)
   )
 
   it.effect("waits 10 s for a command that does not start", () =>
     Effect.gen(function* () {
       const run = { runId: "never", container: "none", signal: "SIGTERM", grace: 0, mayStart: true } as const
-      const ending = yield* Effect.forkChild(endMarked([run]))
+      const killing = yield* Effect.forkChild(endMarked([run]))
       yield* TestClock.adjust("9900 millis")
-      assert.isUndefined(ending.pollUnsafe())
+      assert.isUndefined(killing.pollUnsafe())
       yield* TestClock.adjust("200 millis")
-      assert.deepStrictEqual(yield* Fiber.join(ending), [{ _tag: "Killed" }])
+      assert.deepStrictEqual(yield* Fiber.join(killing), [{ _tag: "Killed" }])
     })
   )
 })

@@ -84,9 +84,9 @@ describe("ProcessKiller", () => {
     Effect.gen(function* () {
       const asked: Array<ReadonlyArray<EndRun>> = []
       const runs = Array.from({ length: 500 }, (_, at) => runOf(at, 1000))
-      const endings = yield* endAll(runs, engineWith(asked))
+      const killResults = yield* endAll(runs, engineWith(asked))
       assert.deepStrictEqual(
-        endings,
+        killResults,
         runs.map((_, at) => ({ _tag: "Alive", pids: [at] }))
       )
       assert.isAtMost(asked.length, 5)
@@ -127,10 +127,10 @@ describe("ProcessKiller", () => {
             isGone = true
           })
       })
-      const ending = yield* Effect.forkChild(endAll([runOf(1, 0)], engine))
+      const killing = yield* Effect.forkChild(endAll([runOf(1, 0)], engine))
       yield* TestClock.adjust(200)
       yield* Deferred.await(atWork)
-      const interrupted = yield* Effect.forkChild(Fiber.interrupt(ending))
+      const interrupted = yield* Effect.forkChild(Fiber.interrupt(killing))
       yield* TestClock.adjust(100)
       assert.isUndefined(interrupted.pollUnsafe())
       yield* Deferred.succeed(done, undefined)
@@ -163,8 +163,8 @@ describe("ProcessKiller", () => {
           engine
         )
       )
-      for (const ending of (yield* all).flat())
-        assert.deepStrictEqual(ending, { _tag: "Unconfirmed", detail: refusal.message })
+      for (const killResult of (yield* all).flat())
+        assert.deepStrictEqual(killResult, { _tag: "Unconfirmed", detail: refusal.message })
       assert.isAtLeast(asked.length, 2)
     })
   )

@@ -63,8 +63,8 @@ const endedEarly = (status: Partial<Task["Status"]>) =>
       yield* Effect.forkScoped(Stream.runDrain(events))
       yield* Effect.sleep("1 second")
       const before = mayHaveBegun()
-      const ending = yield* end(endOf(plainSpec))
-      return { before, ending, after: mayHaveBegun() }
+      const killResult = yield* end(endOf(plainSpec))
+      return { before, killResult, after: mayHaveBegun() }
     }).pipe(Effect.scoped)
   }).pipe(Effect.scoped, Effect.provide(swarmWith(status)), inTime)
 
@@ -83,7 +83,11 @@ describe("a helper that is stopped before it has greeted", () => {
   it.effect("has begun nothing if Swarm never ran its task", () =>
     Effect.gen(function* () {
       for (const State of ["pending", "preparing"]) {
-        assert.deepStrictEqual(yield* endedEarly({ State }), { before: true, ending: { _tag: "Killed" }, after: false })
+        assert.deepStrictEqual(yield* endedEarly({ State }), {
+          before: true,
+          killResult: { _tag: "Killed" },
+          after: false
+        })
       }
     })
   )
@@ -92,7 +96,7 @@ describe("a helper that is stopped before it has greeted", () => {
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* endedEarly({ State: "running" }), {
         before: true,
-        ending: { _tag: "Killed" },
+        killResult: { _tag: "Killed" },
         after: true
       })
     })

@@ -115,7 +115,7 @@ describe("an error of a run", () => {
     )
   }
 
-  const lost = new ConnectionLost({ node: "node-2", detail: "reset", ending: { _tag: "Killed" } })
+  const lost = new ConnectionLost({ node: "node-2", detail: "reset", killResult: { _tag: "Killed" } })
   const script = Stream.concat(Stream.make<[ScriptEvent]>({ _tag: "Stdout", data: bytes("out") }), Stream.fail(lost))
 
   it.effect("is the error of the output and of the exit code, after the output that arrived", () =>

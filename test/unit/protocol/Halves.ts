@@ -13,9 +13,9 @@ import { type Frame, FrameWriter, protocolVersion } from "../../../src/carrier/F
 import { makeTunnel } from "../../../src/carrier/Tunnel.ts"
 import { Swarm } from "../../../src/engine/Swarm.ts"
 import { Node, type Task } from "../../../src/engine/SwarmSchemas.ts"
-import type { Ending } from "../../../src/executor/Ending.ts"
 import type { ExecEvent, ExecInput } from "../../../src/executor/ExecEvent.ts"
 import { type ExecSpec, endOf } from "../../../src/executor/ExecSpec.ts"
+import type { KillResult } from "../../../src/executor/KillResult.ts"
 import type { TunnelNeed } from "../../../src/helper/HelperRequest.ts"
 import { memoize } from "../../../src/internal/memoize.ts"
 import { makeOwnership } from "../../../src/Labels.ts"
@@ -70,7 +70,7 @@ export interface HalvesOptions {
   /** The executor's protocol version. Default: the caller's. */
   readonly protocol?: number
   /** The kill result of commands that another helper ends. */
-  readonly ending?: Ending
+  readonly killResult?: KillResult
   /** The input of all commands. */
   readonly stdin?: Stream.Stream<Uint8Array>
 }
@@ -92,7 +92,13 @@ const specOf = (index: number, stdin: boolean): ExecSpec => ({
 
 /** Both halves, until the scope closes. */
 export const openHalves = Effect.fnUntraced(function* (options: HalvesOptions) {
-  const { commands, ending = { _tag: "Killed" }, first = commands.length, protocol = protocolVersion, stdin } = options
+  const {
+    commands,
+    killResult = { _tag: "Killed" },
+    first = commands.length,
+    protocol = protocolVersion,
+    stdin
+  } = options
   const log = new MemoryLog()
   const [near, far] = duplexPair()
   let state = "running"
@@ -190,7 +196,7 @@ export const openHalves = Effect.fnUntraced(function* (options: HalvesOptions) {
     endElsewhere: (runs) =>
       Effect.sync(() => {
         ended.push(runs.map(({ runId }) => runId))
-        return runs.map(() => ending)
+        return runs.map(() => killResult)
       })
   })
 

@@ -311,7 +311,7 @@ describe("both halves of the protocol", () => {
           Stream.make(started, out("up")),
           Stream.map(Stream.take(orders, 1), ({ id, signal }): Frame => {
             signals.push(signal)
-            Effect.runFork(respond({ _tag: "Signalled", id, ending: { _tag: "Killed" } }))
+            Effect.runFork(respond({ _tag: "Signalled", id, killResult: { _tag: "Killed" } }))
             return exited(143)
           })
         )
@@ -346,11 +346,11 @@ describe("both halves of the protocol", () => {
       const { end, events, run } = yield* halves.exec(0)
       const fiber = yield* Effect.forkChild(outcome(events))
       yield* settle
-      const ending = yield* Effect.forkChild(end(run))
+      const killing = yield* Effect.forkChild(end(run))
       yield* whileTimePasses(Effect.void, 20)
-      assert.deepStrictEqual([ending.pollUnsafe(), halves.ended], [undefined, []])
+      assert.deepStrictEqual([killing.pollUnsafe(), halves.ended], [undefined, []])
       yield* whileTimePasses(Effect.void, 2)
-      assert.strictEqual((yield* Fiber.join(ending))._tag, "Killed")
+      assert.strictEqual((yield* Fiber.join(killing))._tag, "Killed")
       assert.deepStrictEqual(halves.ended, [["run-0"]])
       yield* whileTimePasses(Fiber.interrupt(fiber), 30)
     }).pipe(Effect.scoped)
@@ -384,7 +384,7 @@ describe("both halves of the protocol", () => {
 
   it.effect("an invalid message is an unknown outcome", () =>
     Effect.gen(function* () {
-      const unasked: Frame = { _tag: "Ended", endings: [] }
+      const unasked: Frame = { _tag: "Ended", killResults: [] }
       const halves = yield* openHalves({ commands: [plays(started, unasked, exited(0))] })
       const { events } = yield* halves.exec(0)
       assert.strictEqual((yield* whileTimePasses(outcome(events), 5)).end, "HelperRefused")
@@ -434,7 +434,7 @@ describe("both halves of the protocol", () => {
         commands: [() => Stream.ensuring(hangs(started, out("up"))(noInput), Deferred.succeed(over, undefined))],
         tunnel: { from: "start", arrives: Effect.void },
         stdin: Stream.never,
-        ending: { _tag: "Unconfirmed", detail: "not seen" }
+        killResult: { _tag: "Unconfirmed", detail: "not seen" }
       })
       const { events } = yield* halves.exec(0)
       yield* whileTimePasses(

@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
  * @category errors
  * @since 0.1.0
  */
-export const Ending = Schema.Union([
+export const KillResult = Schema.Union([
   /** No process of the run is alive on the node. */
   Schema.TaggedStruct("Killed", {}),
   /** These processes of the run were still alive after KILL (host PIDs). */
@@ -22,26 +22,26 @@ export const Ending = Schema.Union([
  * @category errors
  * @since 0.1.0
  */
-export type Ending = typeof Ending.Type
+export type KillResult = typeof KillResult.Type
 
 /** The kill result if no process of the command is alive. */
-export const killed: Ending = { _tag: "Killed" }
+export const killed: KillResult = { _tag: "Killed" }
 
 /** The kill result if the command may still run. */
-export const unconfirmed = (detail: string): Ending => ({ _tag: "Unconfirmed", detail })
+export const unconfirmed = (detail: string): KillResult => ({ _tag: "Unconfirmed", detail })
 
 /** Describes a kill result as a clause of a message. */
-export const describeEnding = (ending: Ending): string => {
-  switch (ending._tag) {
+export const describeKillResult = (killResult: KillResult): string => {
+  switch (killResult._tag) {
     case "Killed":
       return "the command and all its child processes were killed"
     case "Alive":
-      return `these processes are still alive on the node: ${ending.pids.join(", ")}`
+      return `these processes are still alive on the node: ${killResult.pids.join(", ")}`
     case "Unconfirmed":
-      return `the command may still be running (${ending.detail})`
+      return `the command may still be running (${killResult.detail})`
   }
 }
 
 /** Returns the next step after a kill result; empty if the command was killed. */
-export const endingHint = ({ _tag }: Ending): string =>
+export const killResultHint = ({ _tag }: KillResult): string =>
   _tag === "Killed" ? "" : "Check the node before you run the command again."
