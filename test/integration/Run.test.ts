@@ -171,17 +171,18 @@ const onRoute = (name: keyof typeof routes, it: Methods) => {
         "echo $GREETING $SLOT $EXTRA; id -u; pwd; hostname | tr -d '[:xdigit:]'",
         "cat /run/secrets/key /etc/shop.conf; echo; grep -c backend /etc/hosts",
         "touch /scratch/x && ls -d /data; cat /proc/1/cmdline | tr '\\0' ' '; echo",
-        "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null | head -1"
+        "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null | head -1",
+        "test -t 0 || cat; echo no >&2; exit 7"
       ].join("; ")
-      const told = yield* runOn(["-e", "EXTRA=more", "SHOP", script])
-      const lines = ["hello 1 more", "1234", "/tmp", "", "s3cretconf", "1", "/data", "/.task-exec/hold "]
-      assert.deepStrictEqual([told.code, told.stderr], [0, ""])
-      assert.deepStrictEqual(told.stdout.toString().split("\n").slice(0, 8), lines)
-      assert.oneOf(told.stdout.toString().split("\n")[8], ["67108864", "max", ""])
       const input = randomBytes(300_000)
-      const echoed = yield* runOn(["-i", "SHOP", "cat; echo no >&2; exit 7"], { input })
-      assert.deepStrictEqual([echoed.code, echoed.stderr], [7, "no\n"])
-      assert.isTrue(echoed.stdout.equals(input))
+      const args = ["-i", "-e", "EXTRA=more", "SHOP", script]
+      const { code, stderr, stdout } = yield* runOn(args, { input })
+      assert.deepStrictEqual([code, stderr], [7, "no\n"])
+      assert.isTrue(stdout.subarray(-input.length).equals(input))
+      const told = stdout.subarray(0, -input.length).toString().split("\n")
+      const lines = ["hello 1 more", "1234", "/tmp", "", "s3cretconf", "1", "/data", "/.task-exec/hold "]
+      assert.deepStrictEqual(told.slice(0, 8), lines)
+      assert.oneOf(told[8], ["67108864", "max", ""])
     })
   )
 
@@ -205,12 +206,8 @@ const onRoute = (name: keyof typeof routes, it: Methods) => {
   )
 }
 
-layer(Shop.layer.pipe(Layer.provideMerge(Agents)), { excludeTestServices: true, timeout: "240 seconds" })(
-  "run: agents",
-  (it) => onRoute("by an agent on another node", it)
-)
-
 layer(Shop.layer, { excludeTestServices: true, timeout: "240 seconds" })("run", (it) => {
+  it.layer(Agents, { timeout: "240 seconds" })("with agents", (it) => onRoute("by an agent on another node", it))
   onRoute("on the connected engine's node", it)
   onRoute("by a helper on another node", it)
 
@@ -289,18 +286,16 @@ layer(Shop.layer, { excludeTestServices: true, timeout: "240 seconds" })("run", 
       })
       const cases: ReadonlyArray<readonly [args: ReadonlyArray<string>, said: string]> = [
         [["plain"], "entry cmd of image\n"],
-        [["plain", "a  b", "$HOME"], "entry a  b $HOME\n"],
         [["given"], "entry args\n"],
-        [["given", "-n", "x"], "entry -n x\n"],
+        [["given", "-n", "a  b", "$HOME"], "entry -n a  b $HOME\n"],
         [["--entrypoint", "printf", "given", "%s|", "1", "2 3"], "1|2 3|"],
-        [["--entrypoint", "hostname", "given", "-f"], ""],
         [["--image", ref, "shop@node-1", "echo from $GREETING"], "from hello\n"]
       ]
       const results = yield* Effect.forEach(cases, ([args]) => call(args), { concurrency: 4 })
       for (const [at, [args, said]] of cases.entries()) {
         const { code, stderr, stdout } = results[at] ?? { code: null, stderr: "", stdout: Buffer.of() }
         assert.deepStrictEqual([code, stderr], [0, ""], args.join(" "))
-        if (said !== "") assert.strictEqual(stdout.toString(), said, args.join(" "))
+        assert.strictEqual(stdout.toString(), said, args.join(" "))
       }
     }).pipe(Effect.scoped)
   )
@@ -348,12 +343,7 @@ layer(Shop.layer, { excludeTestServices: true, timeout: "240 seconds" })("run", 
           125,
           /no suitable node \(.*insufficient resources/
         ],
-        [["--entrypoint", "nosuch", "shop"], 126, /cannot run "nosuch": command not found in the container/],
-        [["-w", "/nowhere", "shop", "true"], 126, /nowhere/],
-        [["-d", "shop", "true"], 2, /--detach does not work with run: the task is removed when task-exec ends/],
-        [["--all", "shop", "true"], 2, /--all does not work with run/],
-        [["--limit-memory", "much", "shop", "true"], 2, /invalid amount of memory "much"/],
-        [["--label", "task-exec.run=1", "shop", "true"], 2, /the label task-exec.run belongs to task-exec/]
+        [["-w", "/nowhere", "shop", "true"], 126, /nowhere/]
       ]
       const results = yield* Effect.forEach(cases, ([args]) => call(args), { concurrency: 3 })
       for (const [at, [args, code, said]] of cases.entries()) {
@@ -437,10 +427,10 @@ layer(Shop.layer, { excludeTestServices: true, timeout: "240 seconds" })("run", 
     )
   }
 
-  it.effect("runs eight times at once", () =>
+  it.effect("runs four times at once", () =>
     Effect.gen(function* () {
-      const codes = [1, 2, 3, 4, 5, 6, 7, 8]
-      const results = yield* Effect.forEach(codes, (code) => call(["shop", `exit ${code}`]), { concurrency: 8 })
+      const codes = [1, 2, 3, 4]
+      const results = yield* Effect.forEach(codes, (code) => call(["shop", `exit ${code}`]), { concurrency: 4 })
       assert.deepStrictEqual(
         results.map(({ code, stderr }) => [code, stderr]),
         codes.map((code) => [code, ""])

@@ -356,6 +356,11 @@ describe("task-exec's command line", () => {
           /^--privileged does not work with run: the task has the privileges/
         )
         assert.match(yield* wrong("--stack shop"), /^--stack does not work with run: the command runs in one new task/)
+        assert.match(
+          yield* wrong("-d shop true"),
+          /^--detach does not work with run: the task is removed when task-exec ends/
+        )
+        assert.match(yield* wrong("--all shop true"), /^--all does not work with run/)
         assert.match(yield* wrong("--limit-cpu 0 web"), /^invalid number of CPUs "0": expected a positive number$/)
         assert.match(yield* wrong("--limit-memory 5x web"), /^invalid amount of memory "5x"/)
         assert.match(yield* wrong("--wait soon web"), /^invalid wait time "soon"/)
