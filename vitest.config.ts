@@ -42,12 +42,12 @@ export default defineConfig({
         }
       },
       {
-        // Not beside others: about swarms that come and go.
+        // Not beside the others: about swarms that come and go. Its two files mostly wait.
         test: {
           name: "alone",
           setupFiles: ["test/watch/Hooks.ts"],
           include: ["test/cluster/**/*.test.ts"],
-          maxWorkers: 1,
+          maxWorkers: 2,
           testTimeout: 400_000,
           hookTimeout: 400_000,
           sequence: { groupOrder: 2 }
