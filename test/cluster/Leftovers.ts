@@ -143,6 +143,10 @@ const processes = Effect.fnUntraced(function* (cluster: SwarmClusterShape, exclu
   )
 })
 
+/** The running commands and helpers of task-exec on all nodes. */
+export const runningCommands = (cluster: SwarmClusterShape): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.map(processes(cluster, new Set()), (found) => found.map(({ text }) => text))
+
 /** Exceptions from the check. */
 export interface LeftoverOptions {
   /** Processes that may exist. */

@@ -16,7 +16,7 @@ import { findLibraries } from "../../adapters/image/RootFs.ts"
 import { version } from "../../src/Version.ts"
 import { post, remove, request } from "../cluster/EngineApi.ts"
 import { pushImage } from "../cluster/Images.ts"
-import { leftovers } from "../cluster/Leftovers.ts"
+import { runningCommands } from "../cluster/Leftovers.ts"
 import { poll } from "../cluster/Poll.ts"
 import { type ExecResult, execIn } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
@@ -78,9 +78,7 @@ class Bare extends Context.Service<Bare, { readonly sh: (script: string) => Effe
 const ended = ({ exitCode, stderr, stdout }: ExecResult) => [exitCode, stdout, stderr]
 
 /** Marked processes that are alive. */
-const alive = Effect.flatMap(SwarmCluster, (cluster) => leftovers(cluster, { timeout: 0 })).pipe(
-  Effect.map((items) => items.filter((item) => item.startsWith("process ")))
-)
+const alive = Effect.flatMap(SwarmCluster, runningCommands)
 
 layer(Bare.layer, { excludeTestServices: true, timeout: "600 seconds" })("task-exec as one file", (it) => {
   it.effect("runs without Node, by each of its names, and does not act as Node", () =>
