@@ -5,7 +5,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { get, remove, request } from "../cluster/EngineApi.ts"
 import { engineProxy } from "../cluster/EngineProxy.ts"
-import { leftovers } from "../cluster/Leftovers.ts"
+import { runningCommands } from "../cluster/Leftovers.ts"
 import { poll } from "../cluster/Poll.ts"
 import { signal, withVariable } from "../cluster/Processes.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
@@ -25,9 +25,7 @@ const ours = (role: string) => ({ filters: JSON.stringify({ label: { [`task-exec
 const stubborn = ["sh", "-c", "trap '' TERM; setsid sleep 5432 & echo up; while :; do sleep 0.1; done"]
 
 /** Marked processes that are alive. */
-const alive = Effect.flatMap(SwarmCluster, (cluster) => leftovers(cluster, { timeout: 0 })).pipe(
-  Effect.map((items) => items.filter((item) => item.startsWith("process ")))
-)
+const alive = Effect.flatMap(SwarmCluster, runningCommands)
 
 const untilGone = poll(
   Effect.map(alive, (items) => (items.length === 0 ? Option.some(undefined) : Option.none())),

@@ -67,7 +67,7 @@ const commands = Effect.flatMap(SwarmCluster, runningCommands)
 /** Waits until none of our commands runs. Other objects may still exist. */
 const untilEnded = pollUntil(
   Effect.map(commands, (found) => found.length === 0),
-  { every: 200, atMost: 120_000, orElse: Effect.flatMap(commands, (found) => Effect.die(found.join("\n"))) }
+  { every: 500, atMost: 120_000, orElse: Effect.flatMap(commands, (found) => Effect.die(found.join("\n"))) }
 )
 
 const Nodes = Schema.Array(Schema.Struct({ Status: Schema.Struct({ State: Schema.String }) }))
@@ -76,7 +76,7 @@ const Nodes = Schema.Array(Schema.Struct({ Status: Schema.Struct({ State: Schema
 const untilReady = Effect.flatMap(SwarmCluster, ({ manager }) =>
   pollUntil(
     Effect.map(get(manager.socket, "/nodes", Nodes), (nodes) => nodes.every(({ Status }) => Status.State === "ready")),
-    { every: 200, atMost: 120_000, orElse: Effect.die("a node does not come back") }
+    { every: 500, atMost: 120_000, orElse: Effect.die("a node does not come back") }
   )
 )
 
