@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { run } from "../cluster/Command.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftoversMeanwhile, Web } from "./Harness.ts"
+import { Agents, checkLeftoversMeanwhile, Web } from "./Harness.ts"
 import { outcomeOf, outcomeOfDocker, type Program, shorten } from "./Parity.ts"
 import { atTerminal, type ParityCase, piped } from "./ParityCases.ts"
 
@@ -84,24 +84,36 @@ const compareAll = Effect.fnUntraced(function* (place: "local" | "remote", cases
 layer(Files.layer.pipe(Layer.provideMerge(Web.layer("parity"))), { excludeTestServices: true, timeout: "180 seconds" })(
   "equals docker exec on the node",
   (it) => {
-    it.effect("pipes and files, on another node", () => compareAll("remote", piped), 480_000)
-    it.effect("on a terminal, on another node", () => compareAll("remote", atTerminal), 480_000)
+    const all = [...piped, ...atTerminal]
     it.effect(
       "on the connected engine",
       () =>
         compareAll(
           "local",
-          [...piped, ...atTerminal].filter(({ local }) => local)
+          all.filter(({ local }) => local)
         ),
       480_000
     )
+    it.effect(
+      "by a helper on another node",
+      () =>
+        compareAll(
+          "remote",
+          all.filter(({ helper }) => helper)
+        ),
+      480_000
+    )
+    it.layer(Agents, { timeout: "180 seconds" })("by an agent on another node", (it) => {
+      it.effect("pipes and files", () => compareAll("remote", piped), 480_000)
+      it.effect("on a terminal", () => compareAll("remote", atTerminal), 480_000)
+    })
 
     it.effect(
-      "60 MB in both directions at once, on another node",
+      "20 MB in both directions at once, on another node",
       () =>
         Effect.gen(function* () {
-          const script = "head -c 60000000 /dev/urandom > $D/big; x -i $T cat < $D/big | sha256sum; sha256sum < $D/big"
-          const { end, ...more } = yield* outcomeHere("task-exec", "remote", { name: "60 MB", script })
+          const script = "head -c 20000000 /dev/urandom > $D/big; x -i $T cat < $D/big | sha256sum; sha256sum < $D/big"
+          const { end, ...more } = yield* outcomeHere("task-exec", "remote", { name: "20 MB", script })
           assert.strictEqual(end, 0)
           assert("stdout" in more)
           const [back, sent] = more.stdout.split("\n")

@@ -15,11 +15,18 @@ export interface ParityCase extends Script {
   readonly expected?: { readonly end: number; readonly stdout: string; readonly stderr: string }
   /** Also for a task on the connected engine. */
   readonly local?: true
+  /** On another node also by a helper, and not only by an agent: what a tunnel carries, and when it is made. */
+  readonly helper?: true
 }
 
 /** Pipes and files. */
 export const piped: ReadonlyArray<ParityCase> = [
-  { name: "the end of the input reaches the command", script: "printf 'c\\na\\nb\\n' | x -i $T sort", local: true },
+  {
+    name: "the end of the input reaches the command",
+    script: "printf 'c\\na\\nb\\n' | x -i $T sort",
+    local: true,
+    helper: true
+  },
   {
     name: "an archive in",
     script: "tar c -C /etc passwd group | x -i $T sh -c 'mkdir -p /tmp/in && cd /tmp/in && tar x && sha256sum *'"
@@ -35,7 +42,11 @@ export const piped: ReadonlyArray<ParityCase> = [
     local: true
   },
   { name: "a here string", script: "x -i $T cat <<< 'ü €'" },
-  { name: "input in pieces", script: "(echo a; sleep 0.3; echo b) | x -i $T sh -c 'read a; read b; echo $b$a'" },
+  {
+    name: "input in pieces",
+    script: "(echo a; sleep 0.3; echo b) | x -i $T sh -c 'read a; read b; echo $b$a'",
+    helper: true
+  },
   {
     name: "a command that reads nothing",
     script: "yes | x -i $T sh -c 'exit 9'",
@@ -45,7 +56,8 @@ export const piped: ReadonlyArray<ParityCase> = [
   },
   {
     name: "a command that reads one line of many",
-    script: "seq 1000000 | x -i $T sh -c 'read a; echo $a; exit 3'"
+    script: "seq 1000000 | x -i $T sh -c 'read a; echo $a; exit 3'",
+    helper: true
   },
   {
     name: "a command that closes its stdin and goes on",
@@ -63,7 +75,8 @@ export const piped: ReadonlyArray<ParityCase> = [
   {
     name: "both outputs, large, while input comes",
     script:
-      "x -i $T sh -c 'cat /tmp/parity >&2 & sha256sum; cat /tmp/parity; wait' < $F > $D/out 2> $D/err; echo $?; sha256sum < $D/out; sha256sum < $D/err"
+      "x -i $T sh -c 'cat /tmp/parity >&2 & sha256sum; cat /tmp/parity; wait' < $F > $D/out 2> $D/err; echo $?; sha256sum < $D/out; sha256sum < $D/err",
+    helper: true
   },
   { name: "bytes there and back", script: "x -i $T cat < $F | sha256sum", local: true },
   { name: "one long line", script: "head -c 2000000 /dev/zero | tr '\\0' x | x -i $T cat | sha256sum" },
@@ -82,7 +95,7 @@ export const piped: ReadonlyArray<ParityCase> = [
     script: "x -t $T sh -c 'echo a; echo b >&2; test -t 0 && test -t 1 && test -t 2 && exit 3'",
     local: true
   },
-  { name: "not there", script: "x -i $T foobarnone <<< in", refused: true },
+  { name: "not there", script: "x -i $T foobarnone <<< in", refused: true, helper: true },
   { name: "not there, with -t", script: "x -t $T foobarnone", refused: true },
   { name: "not executable", script: "x -i $T /etc <<< in", refused: true }
 ]
@@ -106,12 +119,14 @@ export const atTerminal: ReadonlyArray<ParityCase> = [
     typed: [
       [/# /, "echo hi\r"],
       [/hi\r\n[^#]*# /, "exit 4\r"]
-    ]
+    ],
+    helper: true
   },
   {
     name: "Ctrl-C to a program",
     script: "x -it $T sh -c 'trap \"echo int; exit 8\" INT; echo up; while :; do sleep 0.1; done'",
-    typed: [[/up/, "\x03"]]
+    typed: [[/up/, "\x03"]],
+    helper: true
   },
   {
     name: "bytes through a raw terminal",
