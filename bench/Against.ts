@@ -2,6 +2,7 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { type Bench, type Build, on, piped, quartered, taskExecOf, thisBuild } from "./Contenders.ts"
+import { measureEach } from "./EachMeasure.ts"
 import { figure } from "./Figures.ts"
 import { type Contender, type Measured, measure } from "./Measure.ts"
 import { agents } from "./measures/Agent.ts"
@@ -127,7 +128,7 @@ const inTurn = Effect.fnUntraced(function* (
   return [joined(measured.slice(0, 1)), joined(measured.slice(1))] as const
 })
 
-/** Measures both builds in turn, and prints the comparison. Returns whether there is no regression. */
+/** Measures both builds in turn, and prints the comparison. Returns whether each measure succeeded and shows no regression. */
 export const compareBuilds = Effect.fn("Against.compare")(function* (
   bench: Bench,
   revision: string,
@@ -136,21 +137,24 @@ export const compareBuilds = Effect.fn("Against.compare")(function* (
   const other = yield* buildOther(revision, bench.options.dir, bench.stage)
   const builds = [thisBuild(bench.stage), other] as const
   const names = againstNames.filter((name) => chosen.includes(name))
-  const pairs = yield* Effect.forEach(names, (name) =>
-    Effect.gen(function* () {
-      const contender = commands[name](bench)
-      const { options } = bench
-      const [ours, theirs] = yield* name === "agent"
-        ? withAgents(options, builds, contender)
-        : inTurn(name, options, builds, contender)
-      const both: ReadonlyArray<Pair> = [
-        { title: name, ours: ours.seconds, theirs: theirs.seconds },
-        { title: `${name}, CPU time`, ours: ours.cpuSeconds, theirs: theirs.cpuSeconds }
-      ]
-      return both
-    })
-  )
-  const all = pairs.flat()
-  yield* Console.log(againstTable(other.name, all))
-  return all.every((pair) => judge(pair).verdict !== "regression")
+  const compare = Effect.fnUntraced(function* (name: AgainstName) {
+    const contender = commands[name](bench)
+    const { options } = bench
+    const [ours, theirs] = yield* name === "agent"
+      ? withAgents(options, builds, contender)
+      : inTurn(name, options, builds, contender)
+    const both: ReadonlyArray<Pair> = [
+      { title: name, ours: ours.seconds, theirs: theirs.seconds },
+      { title: `${name}, CPU time`, ours: ours.cpuSeconds, theirs: theirs.cpuSeconds }
+    ]
+    return both
+  })
+  const all: Array<Pair> = []
+  const failed = yield* measureEach(names, compare, (both) => {
+    all.push(...both)
+    return Console.error(againstTable(other.name, both))
+  })
+  if (all.length > 0) yield* Console.log(againstTable(other.name, all))
+  if (failed.length > 0) yield* Console.error(`bench: these measures failed: ${failed.join(", ")}`)
+  return failed.length === 0 && all.every((pair) => judge(pair).verdict !== "regression")
 })

@@ -58,7 +58,8 @@ export const usage = `Usage: npm run bench -- [OPTIONS] [MEASURE...]
 Compares task-exec with other ways to do the same, on a swarm of three nodes on this machine. Starts the swarm and removes
 it, unless TASK_EXEC_CLUSTER names a running one. Prints a table. A run of all measures on a swarm of its own, with engine
 ${keptEngines.join(" or ")}, also replaces the engine's figures in bench/results and generates docs/performance.md,
-docs/performance-table.md and docs/img/bench.svg from those of both engines.
+docs/performance-table.md and docs/img/bench.svg from those of both engines. The figures of a measure are written when it
+ends. If a measure fails, the next one begins, and the exit code is 1 at the end.
 
 MEASURE is ${measureNames.slice(0, 9).join(", ")},
 ${measureNames.slice(9).join(", ")} (default: all).

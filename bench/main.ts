@@ -21,9 +21,10 @@ import { installTools } from "../test/cluster/Tools.ts"
 import { compareBuilds } from "./Against.ts"
 import type { Comparison, Occasion } from "./Comparison.ts"
 import { type Bench, checkBuilt } from "./Contenders.ts"
+import { measureEach } from "./EachMeasure.ts"
 import { commitOfNow, describeMachine, loadNow } from "./Machine.ts"
 import { measures } from "./Measures.ts"
-import { measureNames, type Options, parseOptions, usage, WrongUsage } from "./Options.ts"
+import { type MeasureName, measureNames, type Options, parseOptions, usage, WrongUsage } from "./Options.ts"
 import { prepareOriginal } from "./Original.ts"
 import { writePages } from "./Page.ts"
 import {
@@ -86,24 +87,20 @@ const measureAll = Effect.fnUntraced(function* (options: Options, load: number) 
   const engine = yield* engineToKeep(options, machine.engine)
   const commit = yield* commitOfNow
   const now = Effect.map(Clock.currentTimeMillis, (millis) => new Date(millis).toISOString())
-  const comparisons = yield* Effect.forEach(options.measures, (name) =>
-    Effect.gen(function* () {
-      const compared = yield* measures[name](bench)
-      const occasion: Occasion = { date: yield* now, commit, load: yield* loadNow }
-      const dated = compared.map((one): Comparison => ({ ...one, occasion }))
-      // Printed now: a later measure that fails does not lose these figures.
-      yield* Console.error(comparisonTable(dated))
-      return dated
-    })
-  )
-  const results: Results = {
-    date: yield* now,
-    commit,
-    machine,
-    runs: options.runs,
-    comparisons: comparisons.flat()
-  }
-  return { results, engine }
+  const comparisons: Array<Comparison> = []
+  const save = Effect.fnUntraced(function* (dated: ReadonlyArray<Comparison>) {
+    comparisons.push(...dated)
+    yield* Console.error(comparisonTable(dated))
+    yield* write(options, { date: yield* now, commit, machine, runs: options.runs, comparisons }, engine)
+  })
+  const compare = Effect.fnUntraced(function* (name: MeasureName) {
+    const compared = yield* measures[name](bench)
+    const occasion: Occasion = { date: yield* now, commit, load: yield* loadNow }
+    return compared.map((one): Comparison => ({ ...one, occasion }))
+  })
+  const failed = yield* measureEach(options.measures, compare, save)
+  const results: Results = { date: yield* now, commit, machine, runs: options.runs, comparisons }
+  return { results, engine, failed }
 }, Effect.scoped)
 
 /** The figures of this engine are not kept. */
@@ -124,21 +121,22 @@ const engineToKeep = Effect.fnUntraced(function* ({ engine, keep, measures: chos
   return keep || isWhole ? kept : undefined
 })
 
-/** Replaces the kept figures of these measures, and generates the pages. */
-const keep = Effect.fnUntraced(function* (results: Results, engine: KeptEngine) {
+/** Writes the figures so far to the file of `--json`, and replaces the kept figures of their measures. */
+const write = Effect.fnUntraced(function* ({ json }: Options, results: Results, engine: KeptEngine | undefined) {
+  if (json !== undefined) yield* Effect.promise(() => writeFile(resolve(json), printResults(results)))
+  if (engine === undefined) return
   const before = keptResults(engine)
   const kept = before === undefined ? results : merge(before, results, measureNames)
   yield* writeInProject(resultsFile(engine), printResults(kept))
-  yield* writePages
-  yield* Console.log(`\nEvery sample is in ${resultsFile(engine)}.`)
 })
 
-/** Prints the figures, and writes those to keep. */
-const report = Effect.fnUntraced(function* (options: Options, results: Results, engine: KeptEngine | undefined) {
-  const { json } = options
+/** Prints the figures, and generates the pages if they are kept. */
+const report = Effect.fnUntraced(function* (results: Results, engine: KeptEngine | undefined) {
+  if (results.comparisons.length === 0) return
   yield* Console.log(`\n${textTable(results)}`)
-  if (json !== undefined) yield* Effect.promise(() => writeFile(resolve(json), printResults(results)))
-  if (engine !== undefined) yield* keep(results, engine)
+  if (engine === undefined) return
+  yield* writePages
+  yield* Console.log(`\nEvery sample is in ${resultsFile(engine)}.`)
 })
 
 /** The folder of a running swarm, if the environment names one. */
@@ -178,9 +176,10 @@ const bench = Effect.gen(function* () {
   yield* checkMachine()
   yield* installTools(tools)
   if (options.against !== undefined) return yield* onSwarm(options, compareOnSwarm(options, options.against))
-  const { engine, results } = yield* onSwarm(options, measureAll(options, load))
-  yield* report(options, results, engine)
-  return 0
+  const { engine, failed, results } = yield* onSwarm(options, measureAll(options, load))
+  yield* report(results, engine)
+  if (failed.length > 0) yield* Console.error(`bench: these measures failed: ${failed.join(", ")}`)
+  return failed.length === 0 ? 0 : 1
 }).pipe(
   Effect.onInterrupt(() => Console.error("interrupted: the swarm was removed")),
   Effect.catch((error) => Effect.as(Console.error(`bench: ${error.message}`), error instanceof WrongUsage ? 2 : 1)),
