@@ -17,20 +17,37 @@ const endless = ["sh", "-c", "setsid sleep 5432 & echo up; sleep 5432"]
 /** Prints `up` when it has read a line, which proves that its tunnel is open. */
 const endlessAfterInput = ["sh", "-c", "read go; setsid sleep 5432 & echo up; sleep 5432"]
 
-/** Kills a caller with `kill -9`. Completes when nothing of it is left. */
-const orphan = Effect.fnUntraced(function* (file: string, args: ReadonlyArray<string>, options: KillOptions) {
+/** Completes when nothing is left on the swarm, and the guards of this caller have ended. */
+const nothingLeftOf = Effect.fnUntraced(function* (name: string) {
   const cluster = yield* SwarmCluster
-  yield* killCaller(file, args, options)
   const now = leftovers(cluster, { timeout: 0 })
   yield* pollUntil(
     Effect.map(now, (items) => items.length === 0),
     { every: 100, atMost: 90_000, orElse: Effect.flatMap(now, (items) => Effect.die(items.join("\n"))) }
   )
   yield* pollUntil(
-    Effect.map(guardsOf(options.name), (guards) => guards.length === 0),
+    Effect.map(guardsOf(name), (guards) => guards.length === 0),
     { every: 100, atMost: 120_000, orElse: Effect.die("the guard does not end") }
   )
 })
+
+/** Kills a caller with `kill -9`. Completes when nothing of it is left. */
+const orphan = (file: string, args: ReadonlyArray<string>, options: KillOptions) =>
+  Effect.andThen(killCaller(file, args, options), nothingLeftOf(options.name))
+
+/**
+ * A module for the caller. It kills the caller when its guard process, a shell, has started, and before the caller can write to it. The guard
+ * does not inherit the module.
+ */
+const killAtGuard = `
+  import child from "node:child_process"
+  delete process.env.NODE_OPTIONS
+  const { spawn } = child
+  child.spawn = (file, ...rest) => {
+    const started = spawn(file, ...rest)
+    if (file === "/bin/sh") process.kill(process.pid, "SIGKILL")
+    return started
+  }`
 
 const isUp = (output: string) => /(^|\n)(.*│ )?up\n/.test(output)
 
@@ -75,6 +92,23 @@ layer(Web.layer("orphans"), { excludeTestServices: true, timeout: "180 seconds" 
         })
         yield* execIn(socket, web.remote.containerId, ["rm", "/tmp/large"])
       }).pipe(Effect.scoped)
+    )
+
+    it.effect("removes what a caller created that was killed before it wrote a line to its guard", () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        const { manager } = yield* SwarmCluster
+        const name = "at its start"
+        const { code, signal, stderr } = yield* program("task-exec.cjs", [web.target(web.remote), ...endless], {
+          env: {
+            DOCKER_HOST: manager.dockerHost,
+            [callerVariable]: name,
+            NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(killAtGuard)}`
+          }
+        })
+        assert.deepStrictEqual([code, signal], [null, "SIGKILL"], stderr)
+        yield* nothingLeftOf(name)
+      })
     )
 
     it.effect("does nothing for a run that has ended by itself", () =>
