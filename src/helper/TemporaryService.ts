@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import { isInUse, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { owned } from "../engine/Owned.ts"
 import type { NetworkAttachment, ServiceSpec } from "../engine/RequestBodies.ts"
 import { type Restarts, restartPolicy } from "../engine/ServiceRemoval.ts"
@@ -61,9 +61,14 @@ export const openTemporaryService = Effect.fnUntraced(function* (
   const data = new TextEncoder().encode(options.request)
   if (data.length > secretLimit) return yield* new RequestTooLarge({ bytes: data.length, limit: secretLimit })
 
+  // The service may appear after its removal has found none: when a leader is lost, a follower sends the creation again to the next one
+  // (swarmkit, `raftproxy`). Then the secret is still in use.
+  const removeSecret = Effect.tapError(swarm.removeSecret(name), (error) =>
+    isInUse(error) ? Effect.ignore(swarm.removeService(name)) : Effect.void
+  )
   const secret = swarm.createSecret({ name, labels: ownershipLabels(options.owner, "request"), data })
   const [secretId, network] = yield* Effect.all(
-    [owned(secret, swarm.removeSecret(name), { kind: "secret", name, runId }), options.network],
+    [owned(secret, removeSecret, { kind: "secret", name, runId }), options.network],
     { concurrency: 2 }
   )
   const spec = serviceSpec(name, secretId, network, options)

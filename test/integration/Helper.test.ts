@@ -2,7 +2,13 @@ import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { EngineError, type SwarmFailure } from "../../src/engine/EngineErrors.ts"
+import { CurrentInventory, Inventory } from "../../src/engine/Inventory.ts"
+import { Swarm } from "../../src/engine/Swarm.ts"
+import { hostNetwork, openTemporaryService } from "../../src/helper/TemporaryService.ts"
+import { makeOwnership } from "../../src/Labels.ts"
 import { run } from "../cluster/Command.ts"
 import { get, post, remove, request } from "../cluster/EngineApi.ts"
 import { eventsSince } from "../cluster/Events.ts"
@@ -138,5 +144,57 @@ layer(Web.layer("helper"), { excludeTestServices: true, timeout: "180 seconds" }
         assert.strictEqual((yield* taskExec([name, "sh", "-c", "true"])).code, 126)
       }
     }).pipe(Effect.scoped)
+  )
+
+  it.effect("removes a service that Swarm creates after its removal has found none", () =>
+    Effect.gen(function* () {
+      const { image, manager } = yield* SwarmCluster
+      const inventory = new Inventory()
+      const late = Layer.effect(
+        Swarm,
+        Effect.map(Swarm, (swarm) => {
+          let creation: Effect.Effect<unknown, SwarmFailure> = Effect.void
+          return Swarm.of({
+            ...swarm,
+            createService: (spec) => {
+              creation = swarm.createService(spec)
+              return Effect.fail(
+                new EngineError({
+                  host: swarm.host,
+                  operation: "create",
+                  status: 500,
+                  text: "the connection is closing"
+                })
+              )
+            },
+            removeService: (name) => {
+              const pending = creation
+              creation = Effect.void
+              return Effect.ensuring(swarm.removeService(name), Effect.orDie(pending))
+            }
+          })
+        })
+      ).pipe(Layer.provide(Swarm.layerFor({ _tag: "Unix", path: manager.socket })))
+      const opened = openTemporaryService({
+        owner: yield* makeOwnership(60_000),
+        role: "helper",
+        image,
+        command: "help",
+        request: "{}",
+        mode: "single",
+        constraints: ["node.hostname==none"],
+        stopGrace: 1000,
+        network: hostNetwork,
+        restarts: "never"
+      })
+      const error = yield* opened.pipe(
+        Effect.scoped,
+        Effect.flip,
+        Effect.provide(late),
+        Effect.provideService(CurrentInventory, inventory)
+      )
+      assert.match(error.message, /the connection is closing/)
+      assert.deepStrictEqual([[...inventory.objects], inventory.complaint()], [[], undefined])
+    })
   )
 })
