@@ -5,7 +5,7 @@ import * as Option from "effect/Option"
 
 /** How often to poll, for how long, and what to do at the end of that time. */
 export interface PollOptions<B, E, R> {
-  /** Milliseconds between two polls. Default: 20. */
+  /** Milliseconds between two polls. Default: 50. */
   readonly every?: number
   /** Milliseconds until polling ends. */
   readonly atMost: number
@@ -27,7 +27,7 @@ export const poll = Effect.fnUntraced(function* <A, E, R, B, E2, R2>(
     const found = yield* look
     if (Option.isSome(found)) return found.value
     if ((yield* Clock.currentTimeMillis) >= deadline) return yield* options.orElse
-    yield* Effect.sleep(options.every ?? 20)
+    yield* Effect.sleep(options.every ?? 50)
   }
 })
 
