@@ -14,7 +14,7 @@ import { objectsCreatedSince } from "../cluster/Events.ts"
 import { markedProcesses } from "../cluster/Leftovers.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { execIn, isUpdated, type RunningTask, service, updateService, waitRunning } from "../cluster/Services.ts"
-import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { killCaller } from "./Callers.ts"
 import { expected, resultsOf, runIn } from "./Fleets.ts"
 import { checkLeftoversMeanwhile, checksDone, dist, program, stretched, taskExec } from "./Harness.ts"
@@ -23,9 +23,9 @@ import { Library } from "./Sessions.ts"
 
 checkLeftoversMeanwhile()
 
-const replicas = 20
+const replicas = 12
 
-/** A service with twenty tasks, six or seven per node. Each task has its slot in a variable. */
+/** A service with twelve tasks, four per node. Each task has its slot in a variable. */
 class Fleet extends Context.Service<Fleet, { readonly name: string; readonly id: string }>()("task-exec/test/Fleet") {
   static readonly layer = Layer.effect(
     Fleet,
@@ -118,6 +118,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
         for (const name of all)
           assert.match(outputs.get(name)?.stdout ?? "", new RegExp(`^(err\n)?${name.slice(6)}\n(err\n)?$`))
         assert.lengthOf(yield* objectsCreatedSince(socket, "service", since), 2)
+        assert.deepStrictEqual(yield* objectsCreatedSince(socket, "network", since), [])
         const containers = yield* objectsCreatedSince(socket, "container", since)
         assert.deepStrictEqual(
           containers.filter((name) => name.startsWith("task-exec-relay-")),
@@ -128,21 +129,21 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
 
     it.effect("are gathered by their output, with a summary of failures and the largest exit code", () =>
       Effect.gen(function* () {
-        const script = "if [ $((SLOT % 10)) = 0 ]; then echo bad >&2; exit $((SLOT / 10)); fi; echo good"
+        const script = "if [ $((SLOT % 5)) = 0 ]; then echo bad >&2; exit $((SLOT / 5)); fi; echo good"
         const { code, stderr, stdout } = yield* taskExec(["--all", "-b", "fleet", "sh", "-c", script])
         assert.strictEqual(code, 2, stderr)
         assert.strictEqual(
           stdout.toString(),
           [
-            "---- fleet.[1-9,11-19] (18 tasks): exit code 0\ngood\n",
-            "---- fleet.10: exit code 1\n",
-            "---- fleet.20: exit code 2\n"
+            "---- fleet.[1-4,6-9,11-12] (10 tasks): exit code 0\ngood\n",
+            "---- fleet.5: exit code 1\n",
+            "---- fleet.10: exit code 2\n"
           ].join("")
         )
-        assert.match(stderr, /---- fleet\.10: stderr\nbad\n/)
+        assert.match(stderr, /---- fleet\.5: stderr\nbad\n/)
         assert.match(
           stderr,
-          /\ntask-exec: 20 tasks: 18 succeeded, 1 exited with 1 \(fleet\.10@node-\d\), 1 exited with 2 \(.*\)\n$/
+          /\ntask-exec: 12 tasks: 10 succeeded, 1 exited with 1 \(fleet\.5@node-\d\), 1 exited with 2 \(.*\)\n$/
         )
       })
     )
@@ -365,32 +366,41 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
           }
         )
         assert.strictEqual(code, 143, stderr)
-        assert.match(stderr, /task-exec: 20 tasks: 5 exited with 3 \(.*\), 15 not started: interrupted/)
+        assert.match(stderr, /task-exec: 12 tasks: 5 exited with 3 \(.*\), 7 not started: interrupted/)
       })
     )
 
     it.effect("of a node are ended by SIGTERM with a few containers", () =>
       Effect.gen(function* () {
-        const { nodes } = yield* SwarmCluster
+        const { image, manager, nodes } = yield* SwarmCluster
+        const [, withFew] = nodes
+        // Seven tasks of both services on the connected engine, and as many on another node.
+        const name = "pack"
+        const constraints = [`node.hostname!=${withFew?.name}`]
+        yield* service(manager.socket, { name, image, replicas: 6, constraints, networks: ["host"] })
+        yield* waitRunning(manager.socket, name, 6)
         const since = Date.now()
         let isTold = false
         const script = "sleep 1234 & echo up; sleep 1234"
-        const { code, stderr } = yield* taskExec(["--all", "--grace", "60", "fleet", "sh", "-c", script], {
+        const args = ["--all", "--grace", "60", `fleet,${name}`, "sh", "-c", script]
+        const { code, stderr } = yield* taskExec(args, {
           onOutput: (output, kill) => {
-            if (isTold || output.split("│ up\n").length <= replicas) return
+            if (isTold || output.split("│ up\n").length <= replicas + 6) return
             isTold = true
             kill("SIGTERM")
           }
         })
         assert.strictEqual(code, 143, stderr)
-        assert.match(stderr, /task-exec: 20 tasks: 20 exited with 143 \(fleet\.\[1-20\]\)\n$/)
-        for (const { socket } of nodes) {
-          const killers = (yield* objectsCreatedSince(socket, "container", since)).filter((name) =>
-            name.includes("-killer-")
+        assert.match(stderr, /task-exec: 18 tasks: 18 exited with 143 \(fleet\.\[1-12\],.*pack\.\[1-6\]\)\n$/)
+        const killersOn = ({ socket }: ClusterNode) =>
+          Effect.map(objectsCreatedSince(socket, "container", since), (names) =>
+            names.filter((one) => one.includes("-killer-"))
           )
-          assert.isTrue(killers.length >= 1 && killers.length < 6, `${killers.length} of them`)
+        for (const node of nodes) {
+          const { length } = yield* killersOn(node)
+          assert.isTrue(length >= 1 && (node === withFew || length < 6), `${length} on ${node.name}`)
         }
-      })
+      }).pipe(Effect.scoped)
     )
 
     it.effect("end by their tunnels after kill -9 of caller and guard, and gc removes the rest", () =>
@@ -463,7 +473,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
     it.effect("do not fail if the container of another one dies", () =>
       Effect.gen(function* () {
         const { nodes } = yield* SwarmCluster
-        const victim = (yield* tasksNow)[12]
+        const victim = (yield* tasksNow)[7]
         const node = nodes.find(({ nodeId }) => nodeId === victim?.nodeId)
         assert(victim !== undefined && node !== undefined)
         const kill = request(node.socket, "POST", `/containers/${victim.containerId}/kill`, {
