@@ -52,11 +52,15 @@ const insideOf = Effect.fnUntraced(function* (node: ClusterNode, id: string, arg
   return yield* node.exec(["nsenter", "--net", "--target", String(State.Pid), ...argv])
 })
 
-/** Waits until every node has an agent again. */
-const allUp = pollUntil(
-  Effect.map(taskExec(["agent", "status"]), ({ code }) => code === 0),
-  { atMost: 120_000, orElse: Effect.die("the agents do not come back") }
-)
+/** Waits until every node has an agent again. Asks the engines first: `agent status` is a program. */
+const allUp = Effect.gen(function* () {
+  const { nodes } = yield* SwarmCluster
+  const orElse = Effect.die("the agents do not come back")
+  const areThere = Effect.map(Effect.forEach(nodes, agentsOn), (all) => all.every(({ length }) => length > 0))
+  yield* pollUntil(areThere, { every: 100, atMost: 120_000, orElse })
+  const areUp = Effect.map(taskExec(["agent", "status"]), ({ code }) => code === 0)
+  yield* pollUntil(areUp, { every: 300, atMost: 120_000, orElse })
+})
 
 const Configs = Schema.Array(Schema.Struct({ Spec: Schema.Struct({ Name: Schema.String }) }))
 
@@ -336,30 +340,39 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
         yield* allUp
       })
     )
+  }
 
-    it.effect(`${name}: commands continue through a new key and a new service, and later commands run`, () =>
-      Effect.gen(function* () {
-        const { target } = yield* remote
-        const cluster = yield* SwarmCluster
-        const before = yield* keysOf(cluster)
-        const isUp = Deferred.makeUnsafe<void>()
-        const script = "echo up; until [ -e /tmp/go ]; do sleep 0.1; done; rm /tmp/go; echo done"
-        const running = yield* Effect.forkChild(
-          run([target, "sh", "-c", script], { onOutput: () => Deferred.doneUnsafe(isUp, Effect.void) })
-        )
-        yield* Deferred.await(isUp)
-        const up = yield* taskExec(["agent", "up", "--rotate-key"])
-        assert.match(up.stdout.toString(), /^agents updated on /, up.stderr)
-        const after = yield* keysOf(cluster)
-        assert.lengthOf(after, 1)
-        assert.notDeepEqual(after, before)
-        const next = yield* run(["--debug", target, "touch", "/tmp/go"])
+  it.effect("both ways: commands continue through a new key and a new service, and later commands run", () =>
+    Effect.gen(function* () {
+      const { target } = yield* remote
+      const cluster = yield* SwarmCluster
+      const before = yield* keysOf(cluster)
+      const commands = yield* Effect.forEach(
+        [taskExec, onManager],
+        Effect.fnUntraced(function* (run, at) {
+          const isUp = Deferred.makeUnsafe<void>()
+          const go = `/tmp/go-${at}`
+          const script = `echo up; until [ -e ${go} ]; do sleep 0.1; done; rm ${go}; echo done`
+          const running = yield* Effect.forkChild(
+            run([target, "sh", "-c", script], { onOutput: () => Deferred.doneUnsafe(isUp, Effect.void) })
+          )
+          yield* Deferred.await(isUp)
+          return { run, go, running }
+        })
+      )
+      const up = yield* taskExec(["agent", "up", "--rotate-key"])
+      assert.match(up.stdout.toString(), /^agents updated on /, up.stderr)
+      const after = yield* keysOf(cluster)
+      assert.lengthOf(after, 1)
+      assert.notDeepEqual(after, before)
+      for (const { go, run, running } of commands) {
+        const next = yield* run(["--debug", target, "touch", go])
         assert.deepStrictEqual([next.code, routeOf(next.stderr)], [0, "agent"], next.stderr)
         const { code, stdout } = yield* Fiber.join(running)
         assert.deepStrictEqual([code, stdout.toString()], [0, "up\ndone\n"])
-      })
-    )
-  }
+      }
+    })
+  )
 
   it.effect("the successor of a killed agent kills its running commands, but no detached and no other process", () =>
     Effect.gen(function* () {

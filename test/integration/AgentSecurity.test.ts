@@ -13,6 +13,7 @@ import { protocolVersion } from "../../src/carrier/Frame.ts"
 import { encodeFrame } from "../../src/carrier/TunnelFrame.ts"
 import { makeRunId } from "../../src/Labels.ts"
 import { get } from "../cluster/EngineApi.ts"
+import { execIn } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
 import type { TriedKey } from "./Attacker.ts"
 import {
@@ -105,18 +106,17 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
     })
 
     const run = (name: string, ...command: ReadonlyArray<string>) => taskExec(["--via", "agent", name, ...command])
+    /** Runs a script in the victim's task without task-exec. */
+    const inTask = (script: string) =>
+      Effect.flatMap(Web, (web) => execIn(web.nodeOf(web.remote).socket, web.remote.containerId, ["sh", "-c", script]))
     /** How often the attacker's command ran in the victim's task. */
-    const times = (name: string) =>
-      Effect.map(run(name, "sh", "-c", "cat /tmp/times 2>/dev/null | wc -l"), ({ stderr, stdout }) => {
-        assert.strictEqual(stderr, "")
-        return Number(stdout.toString())
-      })
-    const forget = (name: string) => run(name, "rm", "-f", "/tmp/times")
+    const times = Effect.map(inTask("cat /tmp/times 2>/dev/null | wc -l"), ({ stdout }) => Number(stdout))
+    const forget = inTask("rm -f /tmp/times")
 
     it.effect("cannot make the agent of another node run anything, with all secrets and files of its node", () =>
       Effect.gen(function* () {
-        const { container, manager, name, own, victim, here } = yield* stage
-        yield* forget(name)
+        const { container, manager, own, victim, here } = yield* stage
+        yield* forget
         const stolen = yield* stealKey(own)
         const callers = own.labels["task-exec.agent.key"] ?? ""
         const knock = (
@@ -147,13 +147,13 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
           )
           assert.match(yield* logOf(agent.node, agent.container), new RegExp(`refused \\S*${own.host}: `))
         }
-        assert.strictEqual(yield* times(name), 0)
+        assert.strictEqual(yield* times, 0)
         // The same request with the callers' key succeeds, so the attack is a real one.
         const [text = ""] = yield* callersKeys
         const theirs = keyOf(pairOf(text), "caller", victim.key, victim)
         assert.deepStrictEqual(yield* knock(victim, theirs, ["sh", "-c", "echo 1 >> /tmp/times"]), [true])
         yield* until(
-          Effect.map(times(name), (count) => count === 1),
+          Effect.map(times, (count) => count === 1),
           "what the callers' key does"
         )
         assert.strictEqual(manager.nodeId, here.node.nodeId)
@@ -221,7 +221,7 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
     it.effect("gains nothing from recorded or withheld messages", () =>
       Effect.gen(function* () {
         const { here, manager, name, own, victim } = yield* stage
-        yield* forget(name)
+        yield* forget
         const count = ["sh", "-c", "echo 1 >> /tmp/times; sync"]
         yield* Effect.gen(function* () {
           const replay = yield* attackFrom(own, { _tag: "Replay", port: port + 2, to: { host: victim.host, port } })
@@ -232,7 +232,7 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
           yield* replay.tell
           assert.strictEqual(yield* replay.next, "replayed")
         }).pipe(Effect.scoped)
-        assert.strictEqual(yield* times(name), 1)
+        assert.strictEqual(yield* times, 1)
 
         yield* Effect.gen(function* () {
           const delay = yield* attackFrom(own, { _tag: "Delay", port: port + 3, to: { host: victim.host, port } })
@@ -253,7 +253,7 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
           while (printed === "kept") printed = yield* delay.next
           assert.strictEqual(printed, "delivered")
         }).pipe(Effect.scoped)
-        assert.strictEqual(yield* times(name), 1)
+        assert.strictEqual(yield* times, 1)
         assert.strictEqual(manager.nodeId, here.node.nodeId)
       })
     )
@@ -277,7 +277,7 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
     it.effect("cannot use a key from before --rotate-key, with new agents or with those that still serve", () =>
       Effect.gen(function* () {
         const { container, name, own, victim } = yield* stage
-        yield* forget(name)
+        yield* forget
         const [text = ""] = yield* callersKeys
         const old = pairOf(text)
         const [key] = keyOf(old, "caller", victim.key, victim)
@@ -310,8 +310,8 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
             keys.map(() => false)
           )
         }
-        assert.strictEqual(yield* times(name), 0)
-        yield* run(name, "touch", "/tmp/go")
+        assert.strictEqual(yield* times, 0)
+        yield* inTask("touch /tmp/go")
         assert.strictEqual((yield* Fiber.join(running)).code, 0)
       }).pipe(Effect.scoped)
     )
