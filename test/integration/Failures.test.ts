@@ -1,14 +1,13 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { complained } from "../../src/executor/Refusal.ts"
 import { version } from "../../src/Version.ts"
 import { get, request } from "../cluster/EngineApi.ts"
 import { engineProxy } from "../cluster/EngineProxy.ts"
-import { poll, pollUntil } from "../cluster/Poll.ts"
+import { pollUntil } from "../cluster/Poll.ts"
 import { createService, removeService, service, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { availability, checkLeftoversMeanwhile, type ProcessOptions, programOn, taskExec, Web } from "./Harness.ts"
@@ -310,27 +309,28 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
 
 const NodeState = Schema.Struct({ Status: Schema.Struct({ State: Schema.String }) })
 
-layer(SwarmCluster.layer({ nodes: 1 }), { excludeTestServices: true, timeout: "180 seconds" })(
+layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 seconds" })(
   "a node without our image",
   (it) => {
     it.effect("reports that a command could not be killed, if that is not confirmed", () =>
       Effect.gen(function* () {
         const { image, manager, registry } = yield* SwarmCluster
-        yield* service(manager.socket, { name: "web", image })
-        yield* waitRunning(manager.socket, "web", 1)
+        const name = "unkillable"
+        yield* service(manager.socket, { name, image, node: manager.name })
+        yield* waitRunning(manager.socket, name, 1)
         const none = `${registry}/no-such-image:1`
-        const { code, stderr } = yield* taskExec(["--image", none, "--timeout", "1", "web", "sleep", "1000"])
+        const { code, stderr } = yield* taskExec(["--image", none, "--timeout", "1", name, "sleep", "1000"])
         assert.strictEqual(code, 125)
         assert.match(
           stderr,
           /^task-exec: cannot start a guard: .*no-such-image.*\ntask-exec: timed out after 1 s; the command may still be running \(.*no-such-image.*\)\. .*\n$/
         )
-      })
+      }).pipe(Effect.scoped)
     )
   }
 )
 
-layer(SwarmCluster.layer({ nodes: 2 }), { excludeTestServices: true, timeout: "180 seconds" })(
+layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 seconds" })(
   "a node that does not answer",
   (it) => {
     it.effect("fails at the placement timeout, and once the node is down before anything is created", () =>
@@ -339,11 +339,22 @@ layer(SwarmCluster.layer({ nodes: 2 }), { excludeTestServices: true, timeout: "1
         const { image, manager } = cluster
         const worker = cluster.nodes.find(({ role }) => role === "worker")
         assert(worker !== undefined)
-        yield* service(manager.socket, { name: "web", image, node: worker.name })
-        yield* waitRunning(manager.socket, "web", 1)
-        yield* cluster.killEngine(worker, "SIGSTOP")
+        const name = "silent"
+        yield* service(manager.socket, { name, image, node: worker.name })
+        yield* waitRunning(manager.socket, name, 1)
+        const becomes = (wanted: string) =>
+          pollUntil(
+            Effect.map(
+              get(manager.socket, `/nodes/${worker.nodeId}`, NodeState),
+              ({ Status }) => Status.State === wanted
+            ),
+            { every: 200, atMost: 120_000, orElse: Effect.die(`${worker.name} does not become ${wanted}`) }
+          )
+        yield* Effect.acquireRelease(cluster.killEngine(worker, "SIGSTOP"), () =>
+          Effect.orDie(Effect.andThen(cluster.startEngine(worker), becomes("ready")))
+        )
 
-        const early = yield* taskExec(["--placement-timeout", "2s", "--image", image, "web", "true"])
+        const early = yield* taskExec(["--placement-timeout", "2s", "--image", image, name, "true"])
         assert.strictEqual(early.code, 125)
         assert.match(
           early.stderr,
@@ -352,18 +363,16 @@ layer(SwarmCluster.layer({ nodes: 2 }), { excludeTestServices: true, timeout: "1
           )
         )
 
-        const isDown = Effect.map(get(manager.socket, `/nodes/${worker.nodeId}`, NodeState), ({ Status }) =>
-          Status.State === "down" ? Option.some(true) : Option.none()
-        )
-        yield* poll(isDown, { every: 200, atMost: 120_000, orElse: Effect.die("the node never went down") })
-        const late = yield* taskExec(["--image", image, `web@${worker.name}`, "true"])
+        yield* becomes("down")
+        const late = yield* taskExec(["--image", image, `${name}@${worker.name}`, "true"])
         assert.strictEqual(late.code, 125)
         assert.match(
           late.stderr,
-          /^task-exec: (cannot start a helper for task web\.1 on node node-2: the node is down\. Check the engine on node-2\.|.*)\n$/
+          new RegExp(
+            `^task-exec: (cannot start a helper for task ${name}\\.1 on node ${worker.name}: the node is down\\. Check the engine on ${worker.name}\\.|.*)\\n$`
+          )
         )
-        yield* cluster.startEngine(worker)
-      })
+      }).pipe(Effect.scoped)
     )
   }
 )
