@@ -32,7 +32,8 @@ export class SshConnection extends Duplex {
     this.#sharing
       .join()
       .then((shared) => {
-        if (!this.destroyed) this.#start(shared)
+        if (this.destroyed) shared?.leave()
+        else this.#start(shared)
       })
       .then(() => done(), done)
   }
@@ -52,6 +53,7 @@ export class SshConnection extends Duplex {
     })
     // The exit of ssh explains a broken pipe.
     for (const stream of [child.stdin, child.stdout]) stream.on("error", () => {})
+    child.once("exit", () => shared?.leave())
     exitOf(child, child.stderr)
       .then((exit) => explain(exit, shared))
       .then((exit) => {

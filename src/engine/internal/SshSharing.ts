@@ -1,5 +1,5 @@
 /**
- * Shares one SSH connection among all connections to an engine, with OpenSSH's connection sharing (ssh_config(5), `ControlMaster`). Without
+ * Shares an SSH connection among the connections to an engine, with OpenSSH's connection sharing (ssh_config(5), `ControlMaster`). Without
  * it, each of them makes an SSH connection, whose handshake takes longer than most requests.
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process"
@@ -12,22 +12,27 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { exitOf, type SshExit, SshFailure, type SshTarget, sshDestination, sshTimeouts } from "./SshCommand.ts"
 
-/** A shared connection. */
+/** A place on a shared connection. */
 export interface SharedSsh {
-  /** The arguments with which `ssh` uses it. */
+  /** The arguments with which `ssh` uses the connection. */
   readonly args: ReadonlyArray<string>
-  /** Resolves when it has ended, with the reason. */
+  /** Resolves when the connection has ended, with the reason. */
   readonly ended: Promise<SshExit>
+  /** Frees the place. */
+  readonly leave: () => void
 }
 
-/** The shared connection to one machine. */
+/** The shared connections to one machine. */
 export interface SshSharing {
   /**
-   * Returns the shared connection, and opens it before if necessary. Returns `undefined` if the connection can't be shared. Rejects with
-   * `SshFailure` if there is no connection.
+   * Takes a place on a shared connection, and opens the connection if necessary. Returns `undefined` if connections can't be shared.
+   * Rejects with `SshFailure` if there is no connection.
    */
   readonly join: () => Promise<SharedSsh | undefined>
 }
+
+/** The users of one connection: sshd's default of `MaxSessions`. A further session is refused, and its ssh then connects by itself. */
+const maxUsers = 10
 
 /** Milliseconds within which `ssh` must print its configuration, which takes 7. */
 const configurationTimeout = 5000
@@ -61,7 +66,7 @@ const hasOwnSharing = (target: SshTarget): Promise<boolean> =>
   })
 
 /** The `ssh` that holds the connection. The others use it through a socket. */
-class SshMaster implements SharedSsh {
+class SshMaster {
   readonly args: ReadonlyArray<string>
   readonly ended: Promise<SshExit>
   /** Resolves at its exit, before `ended`. */
@@ -133,9 +138,16 @@ class SshMaster implements SharedSsh {
   }
 }
 
+/** A connection, and the number of its users. */
+interface Connection {
+  readonly master: Promise<SshMaster | undefined>
+  users: number
+}
+
 class Sharing implements SshSharing {
   readonly #target: SshTarget
-  #master: Promise<SshMaster | undefined> | undefined
+  readonly #connections = new Set<Connection>()
+  #isShareable: Promise<boolean> | undefined
   #isClosed = false
 
   constructor(target: SshTarget) {
@@ -143,31 +155,54 @@ class Sharing implements SshSharing {
   }
 
   async join(): Promise<SharedSsh | undefined> {
-    this.#master ??= this.#open()
-    const master = await this.#master
-    return master !== undefined && (await master.ready) ? master : undefined
+    this.#isShareable ??= hasOwnSharing(this.#target).then((own) => !own)
+    if (!(await this.#isShareable)) return undefined
+    const connection = [...this.#connections].find(({ users }) => users < maxUsers) ?? this.#add()
+    connection.users++
+    const leave = () => {
+      connection.users--
+    }
+    try {
+      const master = await connection.master
+      if (master !== undefined && (await master.ready)) return { args: master.args, ended: master.ended, leave }
+    } catch (error) {
+      leave()
+      throw error
+    }
+    this.#isShareable = Promise.resolve(false)
+    return undefined
+  }
+
+  #add(): Connection {
+    // One after the other: sshd refuses some of many handshakes at the same time (MaxStartups).
+    const previous = [...this.#connections].at(-1)?.master.then((master) => master?.ready)
+    const connection: Connection = {
+      master: Promise.resolve(previous).then(
+        () => this.#open(),
+        () => this.#open()
+      ),
+      users: 0
+    }
+    this.#connections.add(connection)
+    // The next user of a lost connection opens another one.
+    const forget = () => {
+      this.#connections.delete(connection)
+    }
+    connection.master.then((master) => master?.exited).then(forget, forget)
+    return connection
   }
 
   async #open(): Promise<SshMaster | undefined> {
-    if (await hasOwnSharing(this.#target)) return undefined
     const folder = await mkdtemp(join(tmpdir(), "task-exec-ssh-")).catch(() => undefined)
     if (folder === undefined) return undefined
     const master = this.#isClosed ? undefined : startMaster(this.#target, folder)
-    if (master === undefined) {
-      await rm(folder, { recursive: true })
-      return undefined
-    }
-    // The next user of a lost connection opens another one. A socket that can't be made is not tried again.
-    const forget = () => {
-      this.#master = undefined
-    }
-    master.ready.then((isShared) => (isShared ? master.exited.then(forget) : undefined), forget)
+    if (master === undefined) await rm(folder, { recursive: true })
     return master
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
-    await (await this.#master)?.close()
+    await Promise.all([...this.#connections].map(async ({ master }) => (await master)?.close()))
   }
 }
 
@@ -184,7 +219,7 @@ const startMaster = (target: SshTarget, folder: string): SshMaster | undefined =
   }
 }
 
-/** Makes the sharing for one engine. It connects on first use, and the connection closes with the scope. */
+/** Makes the sharing for one engine. It connects on first use, and its connections close with the scope. */
 export const openSshSharing = (target: SshTarget): Effect.Effect<SshSharing, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => new Sharing(target)),
