@@ -38,23 +38,25 @@ export interface PluginCall {
   /** Docker's configuration directory, if it differs from the environment's. */
   readonly config: string | undefined
   /** A flag of docker that task-exec does not support. */
-  readonly unfit: string | undefined
+  readonly unsupported: string | undefined
 }
 
-/** Reads docker's command line: its flags, `taskexec`, ours. `docker help taskexec cp` is `help cp`. */
+/**
+ * Converts docker's command line: docker's flags, `taskexec`, and the words for `task-exec`. `docker help taskexec cp` becomes `help cp`.
+ */
 export const readPluginCall = (argv: ReadonlyArray<string>): PluginCall => {
   const { tokens } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true })
   const name = tokens.find((token) => token.kind === "positional")
-  // The name of docker/cli for completion.
+  // The docker CLI completes a command line with this word.
   if (name?.value === "__complete")
-    return { argv: ["__complete", ...argv.slice(name.index + 2)], config: undefined, unfit: undefined }
+    return { argv: ["__complete", ...argv.slice(name.index + 2)], config: undefined, unsupported: undefined }
   if (name?.value === "help") {
-    return { argv: ["help", ...argv.slice(name.index + 2)], config: undefined, unfit: undefined }
+    return { argv: ["help", ...argv.slice(name.index + 2)], config: undefined, unsupported: undefined }
   }
   const at = name?.index ?? argv.length
   const { values } = parseArgs({ args: argv.slice(0, at), options, strict: false })
   const texts = (value: unknown) => [value].flat().filter((one) => typeof one === "string")
-  const unfit = (["tls", "tlscacert", "tlscert", "tlskey", "tlsverify"] as const).find((name) => name in values)
+  const unsupported = (["tls", "tlscacert", "tlscert", "tlskey", "tlsverify"] as const).find((name) => name in values)
   const hosts = texts(values.host)
   return {
     argv: [
@@ -64,7 +66,7 @@ export const readPluginCall = (argv: ReadonlyArray<string>): PluginCall => {
       ...argv.slice(at + 1)
     ],
     config: texts(values.config)[0],
-    unfit
+    unsupported
   }
 }
 
@@ -75,22 +77,22 @@ export const dockerPlugin = (argv: ReadonlyArray<string>): Effect.Effect<number>
     if (argv[0] === "docker-cli-plugin-metadata") return print(1, `${JSON.stringify(metadata)}\n`, 0)
     const call = readPluginCall(argv)
     const program = `docker ${pluginName}`
-    if (call.unfit !== undefined) {
+    if (call.unsupported !== undefined) {
       const instead = "set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or use a context"
-      return print(2, `${program}: --${call.unfit} is not supported: ${instead}\nSee '${program} --help'.\n`, 2)
+      return print(2, `${program}: --${call.unsupported} is not supported: ${instead}\nSee '${program} --help'.\n`, 2)
     }
-    // For credential helpers, too.
+    // Credential helpers, which are programs of their own, read the variable, too.
     if (call.config !== undefined) process.env.DOCKER_CONFIG = call.config
     endWithDocker(process.env.DOCKER_CLI_PLUGIN_SOCKET)
     return taskExecCommand(program, call.argv)
   })
 
-/** How long the terminal's signal may arrive after docker closed its socket, in milliseconds. */
+/** The time within which a signal of the terminal arrives after docker has closed its socket, in milliseconds. */
 const grace = 200
 
 /**
- * Docker closes this socket (from 25.0 on) when it gets a signal or is killed. That counts as SIGTERM, unless this process gets the same
- * signal from the terminal.
+ * Ends this process as SIGTERM does when docker has ended, unless the terminal has sent this process a signal, too. Docker 25.0 and newer
+ * listens on the socket at `address`, and closes it when docker gets a signal or is killed.
  */
 const endWithDocker = (address: string | undefined): void => {
   if (address === undefined || address === "") return
@@ -108,7 +110,7 @@ const endWithDocker = (address: string | undefined): void => {
     timer.unref()
   }
   socket.on("connect", () => socket.on("close", onEnd))
-  // An older docker sends nothing, and neither does one that has ended.
+  // Docker may have ended already.
   socket.on("error", () => undefined)
   socket.resume().unref()
 }

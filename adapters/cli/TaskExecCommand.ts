@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { nearest } from "../../src/internal/Nearest.ts"
 import { version } from "../../src/Version.ts"
 import { connectionFlags, debugFlag } from "../command/CommonFlags.ts"
-import { scanFlags } from "../command/Flags.ts"
+import { flagName, scanFlags } from "../command/Flags.ts"
 import { type CommandHelp, type Part, renderHelp } from "../command/Help.ts"
 import { UsageError } from "../command/Usage.ts"
 import { isWithoutTarget } from "../fleet/FleetArgs.ts"
@@ -63,22 +63,24 @@ export const taskExecCommand = (program: string, argv: ReadonlyArray<string>): E
 type Found = { readonly name: VerbName; readonly words: ReadonlyArray<string> } | { readonly misplaced: UsageError }
 
 /** Flags that may stand before a verb: the docker CLI forwards its own flags there. */
-const global = { ...connectionFlags, ...debugFlag }
+const flagsBeforeVerb = { ...connectionFlags, ...debugFlag }
 
-/** The verb of a command line. */
+/** Finds the verb of a command line. Returns `undefined` if the word in its place is a target or a command. */
 const verbIn = (argv: ReadonlyArray<string>): Found | undefined => {
   const { flags, next } = scanFlags(argv, execFlags)
   const word = argv[next]
   if (!isVerb(word)) return undefined
   const before = argv.slice(0, next)
-  if (scanFlags(before, global).flags.every((flag) => Object.hasOwn(global, flag.replace(/^--|=.*/gs, "")))) {
+  const mayPrecede = (flag: string) => Object.hasOwn(flagsBeforeVerb, flagName(flag))
+  if (scanFlags(before, flagsBeforeVerb).flags.every(mayPrecede)) {
     return { name: word, words: [...before, ...argv.slice(next + 1)] }
   }
-  // In `--stack shop ls` and `--help cp` the word is not a target.
   const isGiven = (name: string) => flags.some((flag) => flag === `--${name}` || flag.startsWith(`--${name}=`))
+  // `--help cp` is `help cp`.
+  if (isGiven("help")) return { name: "help", words: [word] }
   const values = Object.fromEntries(["all", "any"].map((name) => [name, isGiven(name)]))
   const named = Object.fromEntries(["stack", "node"].filter(isGiven).map((name) => [name, ""]))
-  if (isGiven("help")) return { name: "help", words: [word] }
+  // With `--version`, no other word counts. In `--stack shop ls` the options select the tasks, and `ls` is the command.
   if (isGiven("version") || isGiven("v") || isWithoutTarget({ ...values, ...named })) return undefined
   return {
     misplaced: new UsageError({

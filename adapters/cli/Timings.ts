@@ -26,12 +26,12 @@ export interface StageTiming {
   readonly to: number
 }
 
-/** Measures the stages of a run. Not an Effect: it only reads the clock. */
+/** Measures the stages of a run. */
 export class Timings {
   private readonly timings: Array<StageTiming> = []
   private readonly open = new Map<Stage, number>()
   private readonly now: () => number
-  /** When the last stage ended. */
+  /** The end of the stage that ended last. */
   private last: number
 
   /** `now` returns milliseconds since the program started. */
@@ -41,12 +41,12 @@ export class Timings {
     this.timings.push({ stage: "Boot", from: 0, to: this.last })
   }
 
-  /** A stage begins. */
+  /** Records the start of a stage. */
   readonly began = (stage: Stage): void => {
     this.open.set(stage, this.now())
   }
 
-  /** It has ended. */
+  /** Records the end of a stage. Ignores a stage without a start. */
   readonly ended = (stage: Stage): void => {
     const from = this.open.get(stage)
     if (from === undefined) return
@@ -79,7 +79,7 @@ export const waterfall = (timings: ReadonlyArray<StageTiming>): ReadonlyArray<st
   })
 }
 
-/** The stages as data, in seconds with millisecond precision. */
+/** Returns the stages as data, in seconds with millisecond precision. */
 export const timingsData = (timings: ReadonlyArray<StageTiming>) => {
   const round = (millis: number) => Math.round(millis) / 1000
   return timings.map(({ from, stage, to }) => ({ stage: names[stage], start: round(from), seconds: round(to - from) }))

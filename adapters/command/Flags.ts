@@ -49,7 +49,7 @@ export type ReadFlags<Table extends Flags> = ReturnType<
 export interface Scanned {
   /** In one form, `--name` or `--name=value`; unknown flags as they are. */
   readonly flags: ReadonlyArray<string>
-  /** Index of the first word that is no flag: an operand, or `--`. */
+  /** Index of the first word that is not a flag: an operand, or `--`. */
   readonly next: number
   /** The flag whose value is missing at the end of the line. */
   readonly awaiting: string | undefined
@@ -62,15 +62,15 @@ const booleanTexts: Readonly<Record<string, boolean>> = {
   ...{ "0": false, f: false, F: false, false: false, FALSE: false, False: false }
 }
 
-/** A shorter number is no prefix of an ID that is likely to be unique. */
+/** A number that may be a duration in seconds. A longer number is the prefix of an ID. */
 const shortNumber = /^\d{1,5}(?:\.\d+)?$/
 
 /** Returns `name` of `--name=value`. */
 export const flagName = (flag: string): string => flag.replace(/^--|=.*/gs, "")
 
 /**
- * Reads flags up to the first word that is none. Booleans take `=true` and `=false`, and a value may begin with a hyphen, as the docker CLI
- * has it (spf13/pflag).
+ * Scans flags up to the first word that is not a flag. As in the docker CLI (spf13/pflag), booleans take `=true` and `=false`, and a value
+ * may begin with a hyphen.
  */
 export const scanFlags = (argv: ReadonlyArray<string>, table: Flags, from = 0): Scanned => {
   let flags: Array<string> = []

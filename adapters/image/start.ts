@@ -5,7 +5,8 @@
  * `image-serve` has a compile cache that is made with the image. Node's own cache holds only functions that are compiled when a program is
  * loaded. This cache also holds functions that are compiled at their first call, which are most of those that a helper runs.
  *
- * `image-start.cjs --compile` writes the cache. V8 rejects it on another type of CPU and with other options; the program then runs without it.
+ * `image-start.cjs --compile WORD…` writes the cache, and then starts the program for WORD, which shows that the image's programs run. V8
+ * rejects a cache on another type of CPU and with other options. The program then runs without it.
  * With `NODE_DEBUG=task-exec`, a line on stderr says whether V8 accepted it.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
@@ -17,17 +18,17 @@ import { Script } from "node:vm"
 import { imageCommands } from "../../src/ImageCommands.ts"
 
 const folder = dirname(__filename)
-const served = join(folder, "image-serve.cjs")
-const called = join(folder, "swarm-exec.cjs")
+const serveFile = join(folder, "image-serve.cjs")
+const commandFile = join(folder, "swarm-exec.cjs")
 const cache = join(folder, "image-serve.cache")
 
 /** The parameters with which Node wraps a CommonJS module. */
 const names = ["exports", "require", "module", "__filename", "__dirname"]
-const source = () => `(function (${names.join(", ")}) {${readFileSync(served, "utf8").replace(/^#!.*/, "")}\n})`
+const source = () => `(function (${names.join(", ")}) {${readFileSync(serveFile, "utf8").replace(/^#!.*/, "")}\n})`
 
 const compile = (): void => {
   setFlagsFromString("--no-lazy")
-  const script = new Script(source(), { filename: served })
+  const script = new Script(source(), { filename: serveFile })
   // V8 accepts a cache only with the options with which it was written.
   setFlagsFromString("--lazy")
   writeFileSync(cache, script.createCachedData())
@@ -36,27 +37,26 @@ const compile = (): void => {
 const serve = (): void => {
   // An image that was built on another architecture has no cache.
   const cachedData = existsSync(cache) ? readFileSync(cache) : undefined
-  const script = new Script(source(), { filename: served, ...(cachedData === undefined ? {} : { cachedData }) })
+  const script = new Script(source(), { filename: serveFile, ...(cachedData === undefined ? {} : { cachedData }) })
   const state = cachedData === undefined ? "missing" : script.cachedDataRejected === true ? "rejected" : "accepted"
   debuglog("task-exec")("the compiled program is %s", state)
   const program: unknown = script.runInThisContext()
   const module = { exports: {} }
-  if (typeof program === "function") program(module.exports, createRequire(served), module, served, folder)
+  if (typeof program === "function") program(module.exports, createRequire(serveFile), module, serveFile, folder)
 }
 
 if (process.argv[2] === "--compile") {
   compile()
-  // The output of the program shows that it runs.
   process.argv.splice(2, 1)
 }
 const [, , first] = process.argv
 const isForRun = Object.values<string | undefined>(imageCommands).includes(first)
 if (isForRun) {
-  process.argv[1] = served
+  process.argv[1] = serveFile
   serve()
 } else {
   // The program sees its own name as the first word, as it does outside of the image.
   const isNamed = first === "task-exec" || first === "swarm-exec"
   process.argv.splice(1, isNamed ? 2 : 1, join(folder, isNamed ? first : "task-exec"))
-  createRequire(called)(called)
+  createRequire(commandFile)(commandFile)
 }

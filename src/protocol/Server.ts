@@ -79,6 +79,7 @@ const serveCommand = Effect.fnUntraced(function* <E extends { readonly _tag: str
     Effect.forkScoped
   )
   const fromTunnel = Deferred.await(connected)
+  /** Reads from the tunnel once it is open. Stays open and empty if the tunnel cannot be opened: the command then has no input. */
   const later = <A>(of: (input: ChannelInput) => Stream.Stream<A>): Stream.Stream<A> =>
     Stream.unwrap(Effect.catch(Effect.map(fromTunnel, of), () => Effect.never))
   const fromCaller: CallerInput = {

@@ -17,8 +17,8 @@ type Program = keyof typeof programs
 const root = join(import.meta.dirname, "..", "..")
 
 /** Makes each of our modules report its evaluation. */
-const telling: Plugin = {
-  name: "telling",
+const reportEvaluations: Plugin = {
+  name: "report-evaluations",
   transform: {
     filter: { id: new RegExp(`^${root}/(?:src|adapters)/`) },
     handler: (code, id) => `${code}\nglobalThis.evaluated?.push(${JSON.stringify(relative(root, id))})`
@@ -65,7 +65,7 @@ const sizesOf = async (program: Program): Promise<ReadonlyMap<string, number>> =
 
 describe("the programs' sizes", () => {
   for (const program of ["task-exec", "swarm-exec", "image-serve"] as const) {
-    it(program, async () => {
+    it(`${program} is within its limits`, async () => {
       const sizes = await sizesOf(program)
       const limits = programSizes.filter(({ of }) => of.startsWith(`${program}.cjs`))
       const found = limits.map(({ of }) => [of, sizes.get(of)])
@@ -85,7 +85,7 @@ describe("the modules that are loaded", () => {
 
   const build = async (program: Program) => {
     const input = bundled(programs[program])
-    await using bundle = await rolldown({ ...input, cwd: root, plugins: [telling, ...input.plugins] })
+    await using bundle = await rolldown({ ...input, cwd: root, plugins: [reportEvaluations, ...input.plugins] })
     const output = { ...written(program), minify: false, file: join(folder, `${program}.cjs`) }
     const [chunk] = (await bundle.write(output)).output
     for (const [file, { renderedLength }] of Object.entries(chunk.modules)) {

@@ -16,26 +16,51 @@ const at = (path: string, is?: "directory" | "file"): CopyDestination => ({ path
 
 /** The table in docker's documentation of `docker container cp`. */
 const plans: ReadonlyArray<readonly [string, CopySource, CopyDestination, string]> = [
-  ["a file to what is not there: it is created under that name", file("a"), at("/to/b"), "/to b"],
-  ["… and says that it is a directory", file("a"), at("/to/b/"), "NoSuchDirectory /to/b/"],
-  ["… or the content of one", file("a"), at("/to/b/."), "NoSuchDirectory /to/b/."],
-  ["a file to a file: its content is overwritten", file("a"), at("/to/b", "file"), "/to b"],
-  ["a file to a directory: into it, under its own name", file("a"), at("/to/b", "directory"), "/to/b a"],
-  ["… with a slash at its end", file("a"), at("/to/b/", "directory"), "/to/b/ a"],
-  ["a directory to what is not there: it is created with its content", directory("d"), at("/to/b"), "/to b"],
-  ["… with a slash at its end", directory("d"), at("/to/b/"), "/to b"],
-  ["a directory to a file: an error", directory("d"), at("/to/b", "file"), "CannotCopyDirectory /to/b"],
-  ["a directory to a directory: into it", directory("d"), at("/to/b", "directory"), "/to/b d"],
-  ["a directory's content to what is not there", directory("."), at("/to/b"), "/to b"],
-  ["a directory's content to a file", directory("."), at("/to/b", "file"), "CannotCopyDirectory /to/b"],
-  ["a directory's content to a directory", directory("."), at("/to/b", "directory"), "/to/b ."],
-  ["a directory to the content of what is not there", directory("d"), at("/to/b/."), "/to/b ."],
-  ["the root to a directory: its content", directory("/"), at("/to/b", "directory"), "/to/b ."],
-  ["the root to what is not there", directory("/"), at("/to/b"), "/to b"],
-  ["to the root", file("a"), at("/", "directory"), "/ a"]
+  ["creates a file that does not exist", file("a"), at("/to/b"), "/to b"],
+  [
+    "fails for a file if the destination does not exist and ends with a slash",
+    file("a"),
+    at("/to/b/"),
+    "NoSuchDirectory /to/b/"
+  ],
+  [
+    "fails for a file if the destination is the content of a directory that does not exist",
+    file("a"),
+    at("/to/b/."),
+    "NoSuchDirectory /to/b/."
+  ],
+  ["overwrites a file", file("a"), at("/to/b", "file"), "/to b"],
+  ["puts a file into a directory, under its own name", file("a"), at("/to/b", "directory"), "/to/b a"],
+  ["puts a file into a directory with a slash at its end", file("a"), at("/to/b/", "directory"), "/to/b/ a"],
+  ["creates a directory that does not exist, with the content of the source", directory("d"), at("/to/b"), "/to b"],
+  ["ignores a slash at the end of a directory that does not exist", directory("d"), at("/to/b/"), "/to b"],
+  [
+    "fails for a directory if the destination is a file",
+    directory("d"),
+    at("/to/b", "file"),
+    "CannotCopyDirectory /to/b"
+  ],
+  ["puts a directory into a directory", directory("d"), at("/to/b", "directory"), "/to/b d"],
+  ["creates a directory for the content of the source", directory("."), at("/to/b"), "/to b"],
+  [
+    "fails for the content of a directory if the destination is a file",
+    directory("."),
+    at("/to/b", "file"),
+    "CannotCopyDirectory /to/b"
+  ],
+  ["puts the content of a directory into a directory", directory("."), at("/to/b", "directory"), "/to/b ."],
+  [
+    "puts the content of a directory into the content of a directory that does not exist",
+    directory("d"),
+    at("/to/b/."),
+    "/to/b ."
+  ],
+  ["puts the content of the root into a directory", directory("/"), at("/to/b", "directory"), "/to/b ."],
+  ["creates a directory for the content of the root", directory("/"), at("/to/b"), "/to b"],
+  ["puts a file into the root", file("a"), at("/", "directory"), "/ a"]
 ]
 
-describe("the paths of a copy", () => {
+describe("a copy", () => {
   for (const [what, source, destination, expected] of plans) {
     it(what, () => {
       const plan = planCopy(source, destination)

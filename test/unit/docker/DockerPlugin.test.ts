@@ -12,7 +12,7 @@ describe("the docker CLI's plugin", () => {
 
   it("moves docker's flags before its name behind it, and keeps its own", () => {
     const read = (line: string) => readPluginCall(line.split(" "))
-    const none = { config: undefined, unfit: undefined }
+    const none = { config: undefined, unsupported: undefined }
     assert.deepStrictEqual(read("taskexec -it web.1 sh"), { ...none, argv: ["-it", "web.1", "sh"] })
     assert.deepStrictEqual(read("--context far -D taskexec web docker taskexec"), {
       ...none,
@@ -21,12 +21,12 @@ describe("the docker CLI's plugin", () => {
     assert.deepStrictEqual(read("-H tcp://a --host=tcp://b -l info --config /c taskexec web true"), {
       argv: ["--host=tcp://a,tcp://b", "web", "true"],
       config: "/c",
-      unfit: undefined
+      unsupported: undefined
     })
     assert.deepStrictEqual(read("--context taskexec taskexec web true").argv, ["--context=taskexec", "web", "true"])
     assert.deepStrictEqual(read("__complete taskexec --via he").argv, ["__complete", "--via", "he"])
     assert.deepStrictEqual(read("help taskexec").argv, ["help"])
     assert.deepStrictEqual(read("help taskexec cp").argv, ["help", "cp"])
-    assert.strictEqual(read("--tlsverify --tlscacert /ca taskexec web true").unfit, "tlscacert")
+    assert.strictEqual(read("--tlsverify --tlscacert /ca taskexec web true").unsupported, "tlscacert")
   })
 })

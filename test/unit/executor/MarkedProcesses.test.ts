@@ -170,17 +170,17 @@ describe("processes that change while they are looked for", () => {
   )
 })
 
-describe("why a process has no environment", () => {
+describe("the environment of a process", () => {
   const stat = (memory: string, start: string, end: string) =>
     `7 (a) b) S ${Array.from({ length: 49 }, (_, at) => ({ 19: memory, 46: start, 47: end })[at] ?? "9").join(" ")}`
   const cases: ReadonlyArray<readonly [string, string, ReturnType<typeof environmentFromStat>]> = [
-    ["it is a kernel thread or a zombie", stat("0", "0", "0"), "NoMemory"],
-    ["it is in the middle of an execve", stat("4096", "0", "0"), "Missed"],
-    ["it was in the middle of an execve", stat("4096", "100", "200"), "Missed"],
-    ["its environment is empty", stat("4096", "100", "100"), "Read"]
+    ["does not exist for a kernel thread or a zombie", stat("0", "0", "0"), "NoMemory"],
+    ["is missed during an execve", stat("4096", "0", "0"), "Missed"],
+    ["is missed if the process was in an execve when it was read", stat("4096", "100", "200"), "Missed"],
+    ["is read, and may be empty", stat("4096", "100", "100"), "Read"]
   ]
-  for (const [reason, text, expected] of cases) {
-    it(reason, () => assert.strictEqual(environmentFromStat(text), expected))
+  for (const [what, text, expected] of cases) {
+    it(what, () => assert.strictEqual(environmentFromStat(text), expected))
   }
 })
 
