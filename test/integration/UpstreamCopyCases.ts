@@ -61,12 +61,6 @@ dirsymlink/.: ./ ./baz
     fact: { stdout: "relative\n" }
   },
   {
-    source: cp("TestCpAbsoluteSymlink"),
-    name: "a symbolic link is copied as a link",
-    script: "i ln -s /tmp/file $W; c $T:$W $D/link; readlink $D/link",
-    fact: { stdout: "/tmp/file\n" }
-  },
-  {
     source: cp("TestCpFromSymlinkToDirectory"),
     name: "from: a link to a directory is copied, and with / at its end the directory under the link's name",
     script: `${there}; c $T:$W/symlinkToDir1 $D; readlink $D/symlinkToDir1; rm $D/symlinkToDir1
@@ -119,12 +113,6 @@ c $D/here/symlinkToDir1/ $T:$W; i sh -c "cd $W; $SHOW"`,
     fact: { stdout: "lololol\n" }
   },
   {
-    source: cp("TestCpSymlinkFromConToHostFollowSymlink"),
-    name: "-L copies a link's target, under the link's name or a new one",
-    script: `${there}; c -L $T:$W/symlinkToFile1 $D; c -L $T:$W/symlinkToFile1 $D/somefile_host; show $D`,
-    fact: { stdout: "./\n./somefile_host: file1\n./symlinkToFile1: file1\n" }
-  },
-  {
     source: toUnix("TestCpToContainerWithPermissions"),
     name: "-a keeps owners and modes",
     script: `${here}; i mkdir $W; c -a $D/here/permdirtest $T:$W
@@ -165,13 +153,6 @@ i sh -c "cd $W; $SHOW"`,
     script: `echo hello world > $D/cp-me.txt; c $D/cp-me.txt $S.1:$W; task-exec $S.1 cat $W; task-exec $S.2 test -e $W`,
     isOurs: true,
     fact: { end: 1, stdout: "hello world\n" }
-  },
-  {
-    source: compose("TestCopy (a folder)"),
-    name: "a folder there and back under another name",
-    script: `mkdir $D/cp-folder; echo hello > $D/cp-folder/cp-me.txt; i mkdir $W; c $D/cp-folder $T:$W
-i cat $W/cp-folder/cp-me.txt; c $T:$W/cp-folder $D/cp-folder2; cat $D/cp-folder2/cp-me.txt`,
-    fact: { stdout: "hello\nhello\n" }
   },
   {
     source: kubectl("TestCopyFromPod (path with single quotes)"),

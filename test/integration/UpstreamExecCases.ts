@@ -26,18 +26,6 @@ for n in 1 2 3; do cmp $D/main $D/$n && echo equal; done`,
     fact: { stdout: "equal\n".repeat(3) }
   },
   {
-    source: testsOf("kubernetes/kubernetes", "test/e2e/kubectl/exec.go")("should be able to execute 1000 times"),
-    name: "six commands by three workers all succeed",
-    script: "for w in 1 2 3; do (for n in 1 2; do x $T date > /dev/null && echo ok; done) & done; wait",
-    fact: { stdout: "ok\n".repeat(6) }
-  },
-  {
-    source: cli("TestExec"),
-    name: "reads what the container's main process wrote",
-    script: "x $T cat /tmp/file",
-    fact: { stdout: "test\n" }
-  },
-  {
     source: cli("TestExecInteractive"),
     name: "answers before its input ends, and ends with it",
     script: `coproc x -i $T sh; pid=$COPROC_PID; in=\${COPROC[1]}; echo 'cat /tmp/file' >&$in
@@ -93,14 +81,6 @@ for n in $(seq 100); do i test -s $W && break; done; i cat $W`,
     fact: { shown: /hello/ }
   },
   {
-    source: unix("TestExecTTY"),
-    name: "a shell on a terminal runs what is typed, and ends with exit",
-    // A shell that learns its size late draws its prompt again.
-    script: `x -it $T sh -c 'until [ "$(stty size 2>&-)" = "24 80" ]; do :; done; exec sh'`,
-    typed: [[/# /, "cat /tmp/file && exit\r"]],
-    fact: { shown: /\ntest\r\n/ }
-  },
-  {
     source: linux("TestExecConsoleSize"),
     name: "the command's terminal has the size of the caller's",
     script: `stty rows 57 cols 123; x -it $T sh -c 'until [ "$(stty size 2>&-)" = "57 123" ]; do :; done; stty size'`,
@@ -116,46 +96,16 @@ x -it $T sh -c 'echo up; until [ -e '$W' ]; do sleep 0.1; done' 2> $D/said; i to
     fact: { shown: /^up\r\n$/ }
   },
   {
-    source: kubectl("should support exec (several words)"),
-    name: "the words of the command arrive",
-    script: "x $T echo running in container",
-    fact: { stdout: "running in container\n" }
-  },
-  {
     source: kubectl("should support exec (a very long command)"),
     name: "a word of 20,000 characters arrives",
     script: "x $T echo $(head -c 20000 /dev/zero | tr '\\0' a) | wc -c",
     fact: { stdout: "20001\n" }
   },
   {
-    source: kubectl("should support exec (noninteractive stdin)"),
-    name: "input without a newline arrives",
-    script: "printf abcd1234 | x -i $T cat",
-    fact: { stdout: "abcd1234" }
-  },
-  {
     source: kubectl("should support exec (pseudo-interactive stdin)"),
     name: "a shell ends with exit, though its input stays open",
     script: "mkfifo $D/in; x -i $T sh < $D/in & exec 3> $D/in; printf 'echo hi\\nexit\\n' >&3; wait $!",
     fact: { stdout: "hi\n" }
-  },
-  {
-    source: composeExec("TestLocalComposeExec (exit codes)"),
-    name: "/bin/true ends with 0 and /bin/false with 1",
-    script: "x $T /bin/true; echo $?; x $T /bin/false",
-    fact: { end: 1, stdout: "0\n" }
-  },
-  {
-    source: testsOf("docker/cli", "e2e/container/run_test.go")("TestRunReadAfterContainerExit"),
-    name: "a slow reader gets all of the output of a command that has ended",
-    script: "x $T head -c 3000000 /dev/zero | { sleep 1; wc -c; }",
-    fact: { stdout: "3000000\n" }
-  },
-  {
-    source: testsOf("docker/cli", "e2e/container/attach_test.go")("TestAttachExitCode"),
-    name: "the exit code of a command that has read a line",
-    script: "echo | x -i $T sh -c 'read; exit 21'",
-    fact: { end: 21 }
   },
   {
     source: testsOf("kubernetes/kubectl", "pkg/cmd/exec/exec_test.go")("TestPodAndContainer (flag-like args)"),
@@ -280,8 +230,6 @@ export const users: ReadonlyArray<UpstreamCase> = [
   user("user", "uid", "-u 0", root),
   user("user", "username groupname", "-u root:root", root),
   user("groupless", "uid:gid and missing etc/group", "-u 0:0", root),
-  user("groupless", "user and missing etc/group", "-u root", root),
-  user("userless", "uid:gid and missing etc/passwd", "-u 0:0", root),
   user("userless", "group and missing etc/passwd", "-u 0:root", root),
   user("terminal", "additional groups of a container with a user", "", /777/, container("TestExecWithGroupAdd"))
 ]

@@ -6,7 +6,6 @@ const container = testsOf("moby/moby", "integration/container/logs_test.go")
 const service = testsOf("moby/moby", "integration-cli/docker_cli_service_logs_test.go")
 const kubectl = testsOf("kubernetes/kubernetes", "test/e2e/kubectl/logs.go")
 const run = testsOf("docker/compose", "pkg/e2e/compose_run_test.go")
-const kubectlRun = testsOf("kubernetes/kubernetes", "test/e2e/kubectl/kubectl.go")
 
 const ours = (one: Omit<UpstreamCase, "isOurs">): UpstreamCase => ({ ...one, isOurs: true })
 
@@ -85,13 +84,6 @@ export const logs: ReadonlyArray<UpstreamCase> = [
     fact: { stdout: "", stderr: "" }
   },
   {
-    source: container("TestLogs"),
-    name: "text without a newline, of both streams",
-    on: "ended",
-    script: "l $T",
-    fact: { stdout: "this is fine", stderr: "accidents happen" }
-  },
-  {
     source: service("TestServiceLogsTaskLogs"),
     name: "the log of a task that its ID names",
     on: "printer",
@@ -123,34 +115,16 @@ export const logs: ReadonlyArray<UpstreamCase> = [
 /** One-off tasks. */
 export const runs: ReadonlyArray<UpstreamCase> = [
   ours({
-    source: run("TestComposeRun (override)"),
-    name: "the command replaces the service's own",
-    script: "r --entrypoint echo $S Hello one more time",
-    fact: { stdout: "Hello one more time\n" }
-  }),
-  ours({
     source: run("TestComposeRun (--env, --env-from-file)"),
     name: "variables of the command line and of a file",
     script: "echo FILE=yes > $D/env; r -e FOO=BAR --env-file $D/env --entrypoint sh $S -c 'echo $FOO $FILE'",
     fact: { stdout: "BAR yes\n" }
   }),
   ours({
-    source: run("TestComposeRunPipedInput (no terminal)"),
-    name: "input from a pipe arrives, and there is no terminal",
-    script: "echo piped-content | r -i --entrypoint sh $S -c 'cat; test -t 0 || echo No TTY detected'",
-    fact: { stdout: "piped-content\nNo TTY detected\n" }
-  }),
-  ours({
     source: run("TestComposeRunPipedInput (--tty)"),
     name: "a terminal for input from a pipe is refused",
     script: "echo test | r -it --entrypoint cat $S",
     failure: { code: 2, says: /not a terminal/ }
-  }),
-  ours({
-    source: kubectlRun("should return command exit codes (run)"),
-    name: "the exit code is the command's",
-    script: "r --entrypoint /bin/sh $S -c 'exit 42'",
-    fact: { end: 42, stdout: "" }
   }),
   ours({
     source: testsOf("docker/cli", "e2e/container/run_test.go")("TestRunInvalidEntrypointWithAutoremove"),
