@@ -13,18 +13,26 @@ import { Agents, leavesNothing, Web } from "./Harness.ts"
 import { Library } from "./Sessions.ts"
 
 /** Every case runs over an agent. In these cases the routes differ. */
-const ofEveryRoute = processContract.filter(({ name }) =>
-  [
-    "a program that does not exist is not found",
+const casesOf = {
+  helper: [
     "several megabytes of output arrive whole",
     "a Stream is the input",
     "without endOnDone the input goes on",
     "kill sends the signal of its options",
-    "kill ends a command whose output nobody reads",
     "the end of the scope is the end of the command",
-    "three stages, with options of each"
-  ].includes(name)
-)
+    "a pipe"
+  ],
+  // The executor is the same on all routes.
+  local: [
+    "a program that does not exist is not found",
+    "several megabytes of output arrive whole",
+    "a Stream is the input",
+    "without endOnDone the input goes on",
+    "kill sends the signal of its options"
+  ]
+} as const
+
+const select = (names: ReadonlyArray<string>) => processContract.filter(({ name }) => names.includes(name))
 
 const swarm = Library.pipe(
   Layer.provideMerge(leavesNothing),
@@ -35,9 +43,8 @@ const swarm = Library.pipe(
 layer(swarm, { excludeTestServices: true, timeout: "180 seconds" })("the spawner over a task", (it) => {
   for (const [route, task, cases] of [
     ["agent", "remote", processContract],
-    ["helper", "remote", ofEveryRoute],
-    // The executor is the same on all routes.
-    ["local", "local", ofEveryRoute.slice(0, 5)]
+    ["helper", "remote", select(casesOf.helper)],
+    ["local", "local", select(casesOf.local)]
   ] as const) {
     const spawner = Layer.effect(
       ChildProcessSpawner,
