@@ -2,6 +2,7 @@
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
+import { leftovers } from "../cluster/Leftovers.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { withVariable } from "../cluster/Processes.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
@@ -13,6 +14,15 @@ export const callerVariable = "TASK_EXEC_TEST_CALLER"
 /** The guard processes of this caller. */
 export const guardsOf = (name: string) =>
   Effect.map(withVariable(callerVariable), (found) => found.filter((one) => one.value === name && one.name === "sh"))
+
+/** Waits until no object and no process of task-exec is left, as after the work of a guard. */
+export const untilNothingLeft = Effect.flatMap(SwarmCluster, (cluster) => {
+  const left = leftovers(cluster, { timeout: 0 })
+  return pollUntil(
+    Effect.map(left, (items) => items.length === 0),
+    { every: 500, atMost: 90_000, orElse: Effect.flatMap(left, (items) => Effect.die(items.join("\n"))) }
+  )
+})
 
 /** Options for killing a caller. */
 export interface KillOptions extends ProcessOptions {

@@ -6,7 +6,7 @@ import { leftovers } from "../cluster/Leftovers.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { removeService, service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { killCaller } from "./Callers.ts"
+import { killCaller, untilNothingLeft } from "./Callers.ts"
 import { Agents, checkLeftoversMeanwhile, type ProcessOptions, program, programOn, stretched, Web } from "./Harness.ts"
 import { openPty } from "./Pty.ts"
 
@@ -152,7 +152,6 @@ layer(Web.layer("debugged"), { excludeTestServices: true, timeout: "180 seconds"
   for (const pick of ["local", "remote"] as const) {
     it.effect(`${pick}: kill -9 of the caller kills the command and removes the toolbox`, () =>
       Effect.gen(function* () {
-        const cluster = yield* SwarmCluster
         const web = yield* Web
         const command = ["debug", web.target(web[pick]), "sh", "-c", "echo up; sleep 4321"]
         // A toolbox on the connected engine needs no guard, because it ends with the connection.
@@ -166,12 +165,7 @@ layer(Web.layer("debugged"), { excludeTestServices: true, timeout: "180 seconds"
             null
           )
         }
-        const left = Effect.map(leftovers(cluster, { timeout: 0 }), (items) => items.length === 0)
-        yield* pollUntil(left, {
-          every: 250,
-          atMost: 90_000,
-          orElse: Effect.die("the toolbox or an object of its run remains")
-        })
+        yield* untilNothingLeft
       })
     )
   }

@@ -10,11 +10,10 @@ import { ForwardingEnded, PortUnreachable, TaskExec } from "../../src/index.ts"
 import { connect } from "../../src/promise.ts"
 import { request } from "../cluster/EngineApi.ts"
 import { engineProxy } from "../cluster/EngineProxy.ts"
-import { leftovers } from "../cluster/Leftovers.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { killCaller } from "./Callers.ts"
+import { killCaller, untilNothingLeft } from "./Callers.ts"
 import { type Broken, dial, exchange, http, interrupt, portForward, readToEnd } from "./Forwards.ts"
 import { Agents, checkLeftoversMeanwhile, checksDone, program, saidOfSignal, sha256, taskExec } from "./Harness.ts"
 import { postgres, psql } from "./Postgres.ts"
@@ -191,17 +190,11 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
 
   it.effect("leaves no container in the task's network after kill -9 of the caller", () =>
     Effect.gen(function* () {
-      const cluster = yield* SwarmCluster
       yield* server("orphan")
       const isUnderWay = (output: string) => output.includes("Forwarding from")
       const words = ["port-forward", "orphan", `0:${ports.http}`]
       yield* killCaller("task-exec.cjs", words, { name: "forward", isUnderWay })
-      const isClean = Effect.map(leftovers(cluster, { timeout: 0 }), (items) => items.length === 0)
-      yield* pollUntil(isClean, {
-        every: 250,
-        atMost: 90_000,
-        orElse: Effect.die("objects or processes of the run remain")
-      })
+      yield* untilNothingLeft
     }).pipe(Effect.scoped)
   )
 

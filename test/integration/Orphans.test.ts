@@ -2,11 +2,10 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { engineProxy } from "../cluster/EngineProxy.ts"
-import { leftovers } from "../cluster/Leftovers.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { execIn } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { callerVariable, guardsOf, type KillOptions, killCaller } from "./Callers.ts"
+import { callerVariable, guardsOf, type KillOptions, killCaller, untilNothingLeft } from "./Callers.ts"
 import { checkLeftovers, program, Web } from "./Harness.ts"
 
 checkLeftovers()
@@ -19,12 +18,7 @@ const endlessAfterInput = ["sh", "-c", "read go; setsid sleep 5432 & echo up; sl
 
 /** Completes when nothing is left on the swarm, and the guards of this caller have ended. */
 const nothingLeftOf = Effect.fnUntraced(function* (name: string) {
-  const cluster = yield* SwarmCluster
-  const now = leftovers(cluster, { timeout: 0 })
-  yield* pollUntil(
-    Effect.map(now, (items) => items.length === 0),
-    { every: 100, atMost: 90_000, orElse: Effect.flatMap(now, (items) => Effect.die(items.join("\n"))) }
-  )
+  yield* untilNothingLeft
   yield* pollUntil(
     Effect.map(guardsOf(name), (guards) => guards.length === 0),
     { every: 100, atMost: 120_000, orElse: Effect.die("the guard does not end") }

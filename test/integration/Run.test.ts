@@ -11,11 +11,10 @@ import * as Schema from "effect/Schema"
 import { run } from "../cluster/Command.ts"
 import { get, post, remove } from "../cluster/EngineApi.ts"
 import { deriveImage, importImage, pushImage } from "../cluster/Images.ts"
-import { leftovers } from "../cluster/Leftovers.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { killCaller } from "./Callers.ts"
+import { killCaller, untilNothingLeft } from "./Callers.ts"
 import {
   Agents,
   checkLeftoversMeanwhile,
@@ -418,11 +417,9 @@ layer(Shop.layer, { excludeTestServices: true, timeout: "240 seconds" })("run", 
 
     it.effect(`${node}: kill -9 of the caller kills the command and removes the task`, () =>
       Effect.gen(function* () {
-        const cluster = yield* SwarmCluster
         const line = ["run", "--grace", "1s", `shop@${node}`, "echo up; sleep 4321"]
         yield* killCaller("task-exec.cjs", line, { name: `run-${node}`, isUnderWay: (said) => said.includes("up") })
-        const left = Effect.map(leftovers(cluster, { timeout: 0 }), (items) => items.length === 0)
-        yield* pollUntil(left, { every: 250, atMost: 90_000, orElse: Effect.die("the one-off task remains") })
+        yield* untilNothingLeft
       })
     )
   }
