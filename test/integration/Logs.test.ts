@@ -9,20 +9,22 @@ import * as Stream from "effect/Stream"
 import { type FleetEvent, type LogsRequest, type RunEvent, TaskExec } from "../../src/index.ts"
 import { type ContainerLog, containerLog, logOf } from "../cluster/ContainerLog.ts"
 import { request as ask, get } from "../cluster/EngineApi.ts"
-import { leftovers } from "../cluster/Leftovers.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { execIn, type ServiceOptions, service, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { killCaller } from "./Callers.ts"
+import { killCaller, untilNothingLeft } from "./Callers.ts"
 import { Agents, checkLeftoversMeanwhile, saidOfSignal, taskExec, Web } from "./Harness.ts"
 import { Library } from "./Sessions.ts"
 
 checkLeftoversMeanwhile()
 
-const eachStream = 100_000
+const eachStream = 10_000
 
-/** Writes the same number of lines to stdout and stderr, alternating, and then waits. */
-const loud = `i=0; while [ $i -lt ${eachStream} ]; do i=$((i+1)); echo "out $i of a line"; echo "err $i" >&2; done; echo done; echo done >&2; exec sleep 1000000`
+/**
+ * Writes the same number of lines to stdout and stderr, alternating, and then waits. The lines of stdout have 300 bytes: the log has three
+ * times the bytes that a helper's log may have.
+ */
+const loud = `i=0; more=$(head -c 290 /dev/zero | tr '\\0' x); while [ $i -lt ${eachStream} ]; do i=$((i+1)); echo "out $i $more"; echo "err $i" >&2; done; echo done; echo done >&2; exec sleep 1000000`
 
 /** Reads a log to its end with the library. */
 const read = (request: LogsRequest) =>
@@ -51,7 +53,7 @@ const placed = Effect.fnUntraced(function* (node: ClusterNode, options: Omit<Ser
 const otherNode = Effect.map(SwarmCluster, ({ manager, nodes }) => nodes.find((node) => node !== manager) ?? manager)
 
 /** More lines than the engine reads from one pipe while the last lines of another one wait: a pipe holds 64 KiB. */
-const lastLines = "20000"
+const lastLines = "10000"
 
 /** Waits until the engine has the last lines of both streams, which it reads independently of each other. */
 const untilDone = (node: ClusterNode, container: string) =>
@@ -454,12 +456,10 @@ layer(
 
   it.effect("kill -9 of a caller that follows leaves nothing", () =>
     Effect.gen(function* () {
-      const cluster = yield* SwarmCluster
       const web = yield* Web
       const isUnderWay = (output: string) => output.includes("tick")
       yield* killCaller("task-exec.cjs", ["logs", "-f", web.target(web.remote)], { name: "logs", isUnderWay })
-      const left = Effect.map(leftovers(cluster, { timeout: 0 }), (items) => items.length === 0)
-      yield* pollUntil(left, { every: 250, atMost: 90_000, orElse: Effect.die("the helper remains") })
+      yield* untilNothingLeft
     })
   )
 })
