@@ -1,6 +1,6 @@
 import { readFile, stat, truncate, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { assert, layer } from "@effect/vitest"
+import { assert, describe, layer, type Vitest } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Tar from "effect/encoding/Tar"
@@ -47,7 +47,7 @@ const inTask = Effect.fn("inTask")(function* (pick: "local" | "remote", script: 
 })
 
 // ---------------------------------------------------------------------------------------------------------------------
-// The same as docker cp
+// The command
 // ---------------------------------------------------------------------------------------------------------------------
 
 /** Creates the sources, in a container or locally. */
@@ -83,7 +83,7 @@ const differences = (one: string, other: string): ReadonlyArray<string> => {
     .sort()
 }
 
-layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })("task-exec cp", (it) => {
+const commandTests = (it: Vitest.MethodsNonLive<SwarmCluster | Web>) => {
   for (const direction of ["to", "from"] as const) {
     it.effect(`${direction} a container: equals docker cp for every kind of source and destination`, () =>
       Effect.gen(function* () {
@@ -155,11 +155,11 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
     }).pipe(Effect.scoped)
   )
 
-  it.effect("keeps bytes, modes, times and links of 50 MB to another node and back", () =>
+  it.effect("keeps bytes, modes, times and links of 20 MB to another node and back", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const here = yield* folder
-      const make = `mkdir ${here}/t; cd ${here}/t; ${tree}head -c 50000000 /dev/urandom > big; chmod 600 big`
+      const make = `mkdir ${here}/t; cd ${here}/t; ${tree}head -c 20000000 /dev/urandom > big; chmod 600 big`
       yield* run("bash", ["-c", make])
       const target = web.target(web.remote)
       const to = yield* cp([join(here, "t"), `${target}:/tmp/there`])
@@ -295,7 +295,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
       assert.isTrue(Exit.isFailure(yield* Effect.exit(Effect.tryPromise(() => stat(join(here, "huge"))))))
     }).pipe(Effect.scoped)
   )
-})
+}
 
 /** Waits until the file has bytes. */
 const grows = (path: string) => {
@@ -343,32 +343,31 @@ const stalling = (begun: Latch.Latch) =>
   )
 
 layer(Library.pipe(Layer.provideMerge(Web.layer("copy"))), { excludeTestServices: true, timeout: "180 seconds" })(
-  "the files of a task, from the library",
+  "the files of a task",
   (it) => {
-    for (const pick of ["local", "remote"] as const) {
-      it.effect(`${pick}: several requests in a row, with refusals between them, in a container without tools`, () =>
-        Effect.gen(function* () {
-          const cluster = yield* SwarmCluster
-          const { manager, nodes, registry } = cluster
-          const here = yield* folder
-          const image = `${registry}/bare-copy:1`
-          // The image has only busybox, named as one applet, so it can do nothing else.
-          const tar = join(here, "bare.tar")
-          yield* run("tar", [
-            "--create",
-            `--file=${tar}`,
-            "--directory=/bin",
-            "--transform=s/busybox/sleep/",
-            "busybox"
-          ])
-          yield* cluster.importImage(image, tar)
-          yield* cluster.push(manager, image)
-          const node = pick === "local" ? manager.name : (nodes.find(({ role }) => role === "worker")?.name ?? "")
-          yield* service(manager.socket, { name: "copy-bare", image, command: ["/sleep", "100000"], node })
-          yield* waitRunning(manager.socket, "copy-bare", 1)
+    describe("task-exec cp", () => commandTests(it))
 
-          const files = yield* openTaskFiles({ target: "copy-bare" })
-          assert.strictEqual(files.route, pick === "local" ? "local" : "helper")
+    it.effect("several requests in a row, with refusals between them, in a container without tools", () =>
+      Effect.gen(function* () {
+        const cluster = yield* SwarmCluster
+        const { manager, nodes, registry } = cluster
+        const here = yield* folder
+        const image = `${registry}/bare-copy:1`
+        // The image has only busybox, named as one applet, so it can do nothing else.
+        const tar = join(here, "bare.tar")
+        yield* run("tar", ["--create", `--file=${tar}`, "--directory=/bin", "--transform=s/busybox/sleep/", "busybox"])
+        yield* cluster.importImage(image, tar)
+        yield* cluster.push(manager, image)
+        for (const [route, node] of [
+          ["local", manager],
+          ["helper", nodes.find(({ role }) => role === "worker") ?? manager]
+        ] as const) {
+          const name = `copy-bare-${route}`
+          yield* service(manager.socket, { name, image, command: ["/sleep", "100000"], node: node.name })
+          yield* waitRunning(manager.socket, name, 1)
+
+          const files = yield* openTaskFiles({ target: name })
+          assert.strictEqual(files.route, route)
           assert.strictEqual((yield* files.stat("/sleep")).name, "sleep")
           assert.strictEqual((yield* Effect.flip(files.stat("/none")))._tag, "PathNotFound")
           assert.strictEqual((yield* Effect.flip(files.get("/none")))._tag, "PathNotFound")
@@ -380,9 +379,11 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("copy"))), { excludeTestServices
             const { archive, stat } = yield* files.get("/file")
             assert.deepStrictEqual([stat.size, yield* fileIn(archive)], [3, text])
           }
-        }).pipe(Effect.scoped)
-      )
+        }
+      }).pipe(Effect.scoped)
+    )
 
+    for (const pick of ["local", "remote"] as const) {
       it.effect(`${pick}: an interrupted copy leaves nothing running`, () =>
         Effect.gen(function* () {
           const web = yield* Web
