@@ -89,37 +89,30 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("library"))), { excludeTestServi
         })
       )
 
-      it.effect(`${place}: failures are typed`, () =>
+      it.effect(`${place}: failures are typed, and tell whether anything has run`, () =>
         Effect.gen(function* () {
           const web = yield* Web
           const target = web.target(web[place])
-          const failure = (wanted: ExecRequest) => Effect.map(Effect.flip(TaskExec.run(wanted)), (error) => error._tag)
-          assert.strictEqual(yield* failure({ target, command: ["foobarnone"] }), "CommandNotFound")
-          assert.strictEqual(yield* failure({ target, command: ["true"], workdir: "/nowhere" }), "CommandNotStarted")
-          assert.strictEqual(yield* failure({ target, command: [] }), "InvalidRequest")
-          assert.strictEqual(yield* failure({ target, command: ["a\0b"] }), "InvalidRequest")
-          assert.strictEqual(yield* failure({ target: "we b", command: ["true"] }), "InvalidTarget")
+          const failure = (wanted: ExecRequest) =>
+            Effect.map(Effect.flip(TaskExec.run(wanted)), (error) => [error._tag, TaskExec.isNothingRun(error)])
+          assert.deepStrictEqual(yield* failure({ target, command: ["foobarnone"] }), ["CommandNotFound", true])
+          const nowhere = { target, command: ["true"], workdir: "/nowhere" }
+          assert.deepStrictEqual(yield* failure(nowhere), ["CommandNotStarted", true])
+          assert.deepStrictEqual(yield* failure({ target, command: [] }), ["InvalidRequest", true])
+          assert.deepStrictEqual(yield* failure({ target, command: ["a\0b"] }), ["InvalidRequest", true])
+          assert.deepStrictEqual(yield* failure({ target: "we b", command: ["true"] }), ["InvalidTarget", true])
+          assert.deepStrictEqual(yield* failure({ target: "nowhere", command: ["true"] }), ["TaskNotFound", true])
           const late = yield* Effect.flip(TaskExec.run({ target, command: ["sleep", "100"], timeout: "500 millis" }))
           assert(late._tag === "ExecTimeout")
-          assert.deepStrictEqual([late.after, late.killResult._tag], [500, "Killed"])
-        })
-      )
-
-      it.effect(`${place}: an error tells whether anything has run`, () =>
-        Effect.gen(function* () {
-          const web = yield* Web
-          const target = web.target(web[place])
-          const told = (wanted: ExecRequest) =>
-            Effect.map(Effect.flip(TaskExec.run(wanted)), (error) => [error._tag, TaskExec.isNothingRun(error)])
-          assert.deepStrictEqual(yield* told({ target: "nowhere", command: ["true"] }), ["TaskNotFound", true])
-          assert.deepStrictEqual(yield* told({ target, command: ["foobarnone"] }), ["CommandNotFound", true])
-          const late = { target, command: ["sleep", "100"], timeout: "500 millis" } as const
-          assert.deepStrictEqual(yield* told(late), ["ExecTimeout", false])
+          assert.deepStrictEqual(
+            [late.after, late.killResult._tag, TaskExec.isNothingRun(late)],
+            [500, "Killed", false]
+          )
           if (place === "local") return
           const image = { target, command: ["true"], image: "registry.invalid/nothing:1" }
-          assert.deepStrictEqual(yield* told(image), ["HelperImageUnavailable", true])
+          assert.deepStrictEqual(yield* failure(image), ["HelperImageUnavailable", true])
           const elsewhere = { target, command: ["true"], via: "local" } as const
-          assert.deepStrictEqual(yield* told(elsewhere), ["RouteUnavailable", true])
+          assert.deepStrictEqual(yield* failure(elsewhere), ["RouteUnavailable", true])
         })
       )
 
