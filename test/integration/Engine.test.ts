@@ -25,7 +25,7 @@ import { post } from "../cluster/EngineApi.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { attached, fresh } from "./EngineFixtures.ts"
+import { attached, fresh, Sleeper } from "./EngineFixtures.ts"
 import { engineSuite } from "./EngineSuite.ts"
 
 /** Certificates for all addresses that the embedded swarm may give its nodes, and those of another, unknown authority. */
@@ -160,10 +160,13 @@ const nameFrom = (env: Record<string, string>) =>
     Layer.provide(Swarm.layer, Layer.succeed(ConfigProvider.ConfigProvider, ConfigProvider.fromEnvRecord(env)))
   )
 
+const withSleeper = <E, R>(connection: Layer.Layer<DockerEngine | Swarm, E, R>) =>
+  Layer.provideMerge(Sleeper.layer, connection)
+
 layer(Cluster, { timeout: 180_000, excludeTestServices: true })("DockerEngine", (it) => {
-  it.layer(overUnix)("over a socket", engineSuite)
-  it.layer(overTls)("over TLS", engineSuite)
-  it.layer(overSsh)("over ssh", engineSuite)
+  it.layer(withSleeper(overUnix))("over a socket", engineSuite)
+  it.layer(withSleeper(overTls))("over TLS", engineSuite)
+  it.layer(withSleeper(overSsh))("over ssh", engineSuite)
 
   describe("the selected engine", () => {
     it.effect("is the one of DOCKER_HOST, with or without TLS", () =>

@@ -10,13 +10,13 @@ import * as Stream from "effect/Stream"
 import { Demux } from "../../src/engine/Demux.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { isNotFound } from "../../src/engine/EngineErrors.ts"
-import { attached, awaitExit, type EngineMethods, gather, sleeper, startExec } from "./EngineFixtures.ts"
+import { attached, awaitExit, type EngineMethods, gather, Sleeper, startExec } from "./EngineFixtures.ts"
 
 /** Registers the tests, for any connection to the engine. */
 export const engineExecTests = (it: EngineMethods) => {
   it.effect("returns both outputs and the exit code of an exec", () =>
     Effect.gen(function* () {
-      const container = yield* sleeper
+      const { id: container } = yield* Sleeper
       const exec = yield* startExec(container, {
         Cmd: ["sh", "-c", 'printf "out $A"; printf err >&2; exit 3'],
         Env: ["A=b"],
@@ -33,7 +33,7 @@ export const engineExecTests = (it: EngineMethods) => {
 
   it.effect("reports an unknown command of an exec", () =>
     Effect.gen(function* () {
-      const container = yield* sleeper
+      const { id: container } = yield* Sleeper
       const exec = yield* startExec(container, { Cmd: ["/no/such"], ...attached })
       const { stdout, stderr } = yield* gather(exec)
       assert.include(stdout + stderr, "no such file or directory")
@@ -45,7 +45,7 @@ export const engineExecTests = (it: EngineMethods) => {
 
   it.effect("carries megabytes in both directions of an exec at once, and the end of the input", () =>
     Effect.gen(function* () {
-      const container = yield* sleeper
+      const { id: container } = yield* Sleeper
       const input = randomBytes(5_000_000)
       const exec = yield* startExec(container, { Cmd: ["cat"], ...attached })
       const writing = Effect.gen(function* () {
@@ -62,7 +62,7 @@ export const engineExecTests = (it: EngineMethods) => {
   it.effect("holds back the command of an exec if the consumer does not read", () =>
     Effect.gen(function* () {
       const engine = yield* DockerEngine
-      const container = yield* sleeper
+      const { id: container } = yield* Sleeper
       const size = 60_000_000
       const exec = yield* startExec(container, { Cmd: ["head", "-c", String(size), "/dev/zero"], ...attached })
       const before = process.memoryUsage().rss
@@ -83,7 +83,7 @@ export const engineExecTests = (it: EngineMethods) => {
 
   it.effect("loses no output of an exec that leaves its input unread", () =>
     Effect.gen(function* () {
-      const container = yield* sleeper
+      const { id: container } = yield* Sleeper
       const size = 500_000
       const exec = yield* startExec(container, { Cmd: ["head", "-c", String(size), "/dev/zero"], ...attached })
       const writing = yield* Effect.forkChild(exec.write(Buffer.alloc(100_000)).pipe(Effect.forever, Effect.flip))
@@ -103,7 +103,7 @@ export const engineExecTests = (it: EngineMethods) => {
   it.effect("leaves the command of an exec running when the connection closes", () =>
     Effect.gen(function* () {
       const engine = yield* DockerEngine
-      const container = yield* sleeper
+      const { id: container } = yield* Sleeper
       const scope = yield* Scope.make()
       const exec = yield* startExec(container, { Cmd: ["sleep", "1000"], ...attached }).pipe(Scope.provide(scope))
       yield* Scope.close(scope, Exit.void)
@@ -115,7 +115,7 @@ export const engineExecTests = (it: EngineMethods) => {
   it.effect("gives an exec a terminal with a size", () =>
     Effect.gen(function* () {
       const engine = yield* DockerEngine
-      const container = yield* sleeper
+      const { id: container } = yield* Sleeper
       const exec = yield* startExec(
         container,
         { Cmd: ["sh", "-c", "read x; stty size; echo err >&2"], ...attached },
@@ -135,7 +135,7 @@ export const engineExecTests = (it: EngineMethods) => {
   it.effect("starts a detached exec, once", () =>
     Effect.gen(function* () {
       const engine = yield* DockerEngine
-      const container = yield* sleeper
+      const { id: container } = yield* Sleeper
       const id = yield* engine.createExec(container, { Cmd: ["sh", "-c", "exit 5"] })
       assert.isNull((yield* engine.inspectExec(id)).ExitCode)
       yield* engine.startExecDetached(id, { tty: false })

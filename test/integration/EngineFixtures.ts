@@ -1,7 +1,9 @@
 /** What the tests of an engine share: names, a container, execs, archives. */
 import type { Vitest } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Tar from "effect/encoding/Tar"
+import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { Demux } from "../../src/engine/Demux.ts"
@@ -29,6 +31,14 @@ export const sleeper = Effect.gen(function* () {
   yield* engine.startContainer(id)
   return id
 })
+
+/** A sleeping container for tests that only run commands in it. */
+export class Sleeper extends Context.Service<Sleeper, { readonly id: string }>()("task-exec/test/Sleeper") {
+  static readonly layer = Layer.effect(
+    Sleeper,
+    Effect.map(sleeper, (id) => Sleeper.of({ id }))
+  )
+}
 
 /** An exec with all three streams. */
 export const attached = { AttachStdin: true, AttachStdout: true, AttachStderr: true }
@@ -66,4 +76,4 @@ export const archiveOf = (entries: ReadonlyArray<Tar.Entry>) =>
   Stream.fromIterable(entries).pipe(Stream.pipeThroughChannel(Tar.encode()), Stream.orDie)
 
 /** The methods of a test layer with an engine and its swarm. */
-export type EngineMethods = Vitest.MethodsNonLive<SwarmCluster | DockerEngine | Swarm>
+export type EngineMethods = Vitest.MethodsNonLive<SwarmCluster | DockerEngine | Swarm | Sleeper>

@@ -7,7 +7,7 @@ import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { engineContainerTests } from "./EngineContainerTests.ts"
 import { engineExecTests } from "./EngineExecTests.ts"
 import { engineFileTests } from "./EngineFileTests.ts"
-import { type EngineMethods, sleeper } from "./EngineFixtures.ts"
+import { type EngineMethods, Sleeper } from "./EngineFixtures.ts"
 import { engineObjectTests } from "./EngineObjectTests.ts"
 
 /** Registers the tests of an engine and its swarm, for any connection to them. */
@@ -35,7 +35,7 @@ export const engineSuite = (it: EngineMethods) => {
   it.effect("aborts an interrupted request", () =>
     Effect.gen(function* () {
       const engine = yield* DockerEngine
-      const id = yield* sleeper
+      const { id } = yield* Sleeper
       const fiber = yield* Effect.forkChild(engine.waitContainer(id))
       yield* Effect.sleep("100 millis")
       yield* Fiber.interrupt(fiber).pipe(Effect.timeout("30 seconds"))
