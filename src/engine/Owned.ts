@@ -10,6 +10,11 @@ import { type Belonging, CurrentInventory, type Inventory, unreachableTimeout } 
 
 /** The time within which an engine may still complete a creation whose caller has stopped waiting. */
 const latestCreation = "5 seconds"
+/**
+ * The time within which a manager may deny an object of the swarm that exists. A new leader responds before it has applied the last entries
+ * of its Raft log (swarmkit, `raftproxy` and `IsLeader`; seen with engine 28.5 when the leader was killed).
+ */
+const latestEntries = "1 second"
 /** Retries quickly at first, then every two seconds. */
 const often = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])
 
@@ -17,9 +22,9 @@ const often = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced(
  * Creates an object, and removes it when the scope closes. The removal must use the object's name, because the response to the creation may
  * be lost. It is retried for a bounded time, which all removals of a run share. Objects that can't be removed stay in the inventory.
  *
- * **Details**: if the engine has responded to the creation, "not found" ends the removal. Otherwise "not found" may mean "not yet", and the
- * removal is retried for a while: engine 20.10 completes a creation whose client has disconnected, even after the removal. An object whose
- * creation was never requested is not removed.
+ * **Details**: "not found" may mean "not yet", and then the removal is retried for a while. Engine 20.10 completes a creation whose client has
+ * disconnected, even after the removal, and a new leader may not know an object yet. An object whose creation was never requested is not
+ * removed. A removal that is also used elsewhere must do nothing after it has succeeded: see {@link removeOnce}.
  */
 export const owned = Effect.fnUntraced(function* <A, E extends SwarmFailure>(
   creation: Effect.Effect<A, E>,
@@ -30,11 +35,11 @@ export const owned = Effect.fnUntraced(function* <A, E extends SwarmFailure>(
   let isAnswered = false
   let isRequested = true
   const gone = Effect.suspend(() =>
-    isAnswered
+    isAnswered && object.kind === "container"
       ? removal
       : Effect.retry(removal, {
           while: isNotFound,
-          schedule: often.pipe(Schedule.upTo({ duration: latestCreation }))
+          schedule: often.pipe(Schedule.upTo({ duration: isAnswered ? latestEntries : latestCreation }))
         })
   )
   yield* Effect.addFinalizer(() =>
@@ -57,6 +62,20 @@ export const owned = Effect.fnUntraced(function* <A, E extends SwarmFailure>(
     )
   )
 })
+
+/** Returns a removal that does nothing once it has succeeded. */
+export const removeOnce = <E>(removal: Effect.Effect<void, E>): Effect.Effect<void, E> => {
+  let isRemoved = false
+  return Effect.suspend(() =>
+    isRemoved
+      ? Effect.void
+      : Effect.tap(removal, () =>
+          Effect.sync(() => {
+            isRemoved = true
+          })
+        )
+  )
+}
 
 const removeFrom = Effect.fnUntraced(function* (
   inventory: Inventory,

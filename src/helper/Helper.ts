@@ -9,7 +9,6 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { isNotFound, isSilent, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { summaryOf } from "../engine/Hints.ts"
-import type { ServiceSpec } from "../engine/RequestBodies.ts"
 import { Swarm, type SwarmShape } from "../engine/Swarm.ts"
 import { isFinalTaskState, type Task } from "../engine/SwarmSchemas.ts"
 import { imageCommands } from "../ImageCommands.ts"
@@ -95,7 +94,7 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
   const swarm = yield* Swarm
   const { creating = Effect.void, image, network, node, request } = options
   const stages = yield* openHelperStages(node.hostname, image)
-  const spec = yield* openTemporaryService({
+  const { remove, spec } = yield* openTemporaryService({
     owner: request.owner,
     role: "helper",
     image,
@@ -116,7 +115,7 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
     service: spec.Name,
     running: yield* memoize(Effect.ensuring(start, stages.end)),
     ended: awaitEnded(swarm, spec.Name, node),
-    stop: stopHelper(swarm, spec, options)
+    stop: stopHelper(swarm, spec.Name, remove, options)
   }
 })
 
@@ -211,11 +210,16 @@ const awaitEnded = Effect.fnUntraced(function* (swarm: SwarmShape, service: stri
  * Removes the service, and waits until its tasks have ended. Swarm sends the helper the stop signal and, after the grace period, KILL. It
  * then deletes the tasks.
  */
-const stopHelper = (swarm: SwarmShape, spec: ServiceSpec, { node, request }: HelperOptions): Effect.Effect<HelperEnd> =>
+const stopHelper = (
+  swarm: SwarmShape,
+  service: string,
+  remove: Effect.Effect<void, SwarmFailure>,
+  { node, request }: HelperOptions
+): Effect.Effect<HelperEnd> =>
   Effect.gen(function* () {
-    const tasks = yield* swarm.listTasks({ service: [spec.Name] })
+    const tasks = yield* swarm.listTasks({ service: [service] })
     // If another program removed the service, Swarm stops its tasks, too.
-    yield* Effect.catchIf(swarm.removeService(spec.Name), isNotFound, () => Effect.void)
+    yield* Effect.catchIf(remove, isNotFound, () => Effect.void)
     const ran = yield* Effect.forEach(tasks, (task) => awaitTaskEnded(swarm, task, node))
     if (ran.includes("NodeDown")) return unconfirmedEnd(`node ${node.hostname} is down`)
     return ran.includes("Ran") ? ({ _tag: "Ended" } as const) : ({ _tag: "NeverRan" } as const)

@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { isInUse, type SwarmFailure } from "../engine/EngineErrors.ts"
-import { owned } from "../engine/Owned.ts"
+import { owned, removeOnce } from "../engine/Owned.ts"
 import type { NetworkAttachment, ServiceSpec } from "../engine/RequestBodies.ts"
 import { type Restarts, restartPolicy } from "../engine/ServiceRemoval.ts"
 import { Swarm } from "../engine/Swarm.ts"
@@ -48,13 +48,20 @@ export interface TemporaryServiceOptions {
   readonly restarts: Exclude<Restarts, "always">
 }
 
+/** A temporary service. */
+export interface TemporaryService {
+  readonly spec: ServiceSpec
+  /** Removes the service before its scope closes. */
+  readonly remove: Effect.Effect<void, SwarmFailure>
+}
+
 /**
- * Creates the secret and the service, and returns the service's spec. Both are removed when the scope closes, even if the response to their
+ * Creates the secret and the service. Both are removed when the scope closes, even if the response to their
  * creation was lost. The inventory reports objects that can't be removed.
  */
 export const openTemporaryService = Effect.fnUntraced(function* (
   options: TemporaryServiceOptions
-): Effect.fn.Return<ServiceSpec, RequestTooLarge | SwarmFailure, Swarm | Scope.Scope> {
+): Effect.fn.Return<TemporaryService, RequestTooLarge | SwarmFailure, Swarm | Scope.Scope> {
   const swarm = yield* Swarm
   const name = nameOf(options.owner)
   const { runId } = options.owner
@@ -72,9 +79,10 @@ export const openTemporaryService = Effect.fnUntraced(function* (
     { concurrency: 2 }
   )
   const spec = serviceSpec(name, secretId, network, options)
+  const remove = removeOnce(swarm.removeService(name))
   yield* options.creating ?? Effect.void
-  yield* owned(swarm.createService(spec), swarm.removeService(name), { kind: "service", name, runId })
-  return spec
+  yield* owned(swarm.createService(spec), remove, { kind: "service", name, runId })
+  return { spec, remove }
 })
 
 /** Returns the name of a run's secret and service. */

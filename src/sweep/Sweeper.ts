@@ -76,7 +76,7 @@ export const sweepNodes = Effect.fn("Sweep.nodes")(function* (
     nodes: Object.fromEntries(nodes.map(({ hostname, id }) => [id, hostname]))
   })
 
-  const { Name } = yield* openTemporaryService({
+  const { spec } = yield* openTemporaryService({
     owner,
     role: "sweeper",
     image: options.image,
@@ -89,7 +89,7 @@ export const sweepNodes = Effect.fn("Sweep.nodes")(function* (
     stopGrace,
     restarts: "never"
   })
-  return yield* gatherReports(swarm, Name, options)
+  return yield* gatherReports(swarm, spec.Name, options)
 }, Effect.scoped)
 
 const gatherReports = Effect.fnUntraced(function* (swarm: SwarmShape, service: string, options: SweeperOptions) {

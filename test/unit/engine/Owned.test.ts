@@ -5,7 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
 import { EngineError, EngineUnreachable, type UnreachableReason } from "../../../src/engine/EngineErrors.ts"
 import { type Belonging, CurrentInventory, Inventory } from "../../../src/engine/Inventory.ts"
-import { owned } from "../../../src/engine/Owned.ts"
+import { owned, removeOnce } from "../../../src/engine/Owned.ts"
 
 const unreachable = (reason: UnreachableReason) =>
   new EngineUnreachable({ host: "tcp://m:2375", operation: "remove it", reason, detail: "gone" })
@@ -102,6 +102,51 @@ describe("the removal of a run's objects", () => {
         Effect.flatMap(Clock.currentTimeMillis, (now) => (now < back ? unreachable("Refused") : Effect.void))
       )
       assert.strictEqual(complaint, undefined)
+    })
+  )
+
+  it.effect("asks a new leader again that does not know an object yet, and an engine only once", () =>
+    Effect.gen(function* () {
+      const notFound = new EngineError({ host: "m", operation: "remove it", status: 404, text: "not found" })
+      const inventory = new Inventory()
+      for (const [kind, tries] of [
+        ["secret", 2],
+        ["container", 1]
+      ] as const) {
+        let tried = 0
+        const removal = Effect.suspend(() => (tried++ === 0 ? Effect.fail(notFound) : Effect.void))
+        const fiber = yield* owned(Effect.void, removal, { kind, name: "one", runId: "a" }).pipe(
+          Effect.scoped,
+          Effect.provideService(CurrentInventory, inventory),
+          Effect.forkChild
+        )
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.join(fiber)
+        assert.deepStrictEqual([kind, tried, inventory.objects.size], [kind, tries, 0])
+      }
+    })
+  )
+
+  it.effect("takes an object for gone that nobody knows for a second, and removes nothing twice", () =>
+    Effect.gen(function* () {
+      const notFound = new EngineError({ host: "m", operation: "remove it", status: 404, text: "not found" })
+      const inventory = new Inventory()
+      const began = yield* Clock.currentTimeMillis
+      const made = owned(Effect.void, Effect.fail(notFound), { kind: "service", name: "one", runId: "a" })
+      const fiber = yield* made.pipe(
+        Effect.scoped,
+        Effect.andThen(Clock.currentTimeMillis),
+        Effect.provideService(CurrentInventory, inventory),
+        Effect.forkChild
+      )
+      for (let tenth = 0; tenth < 20; tenth++) yield* TestClock.adjust("100 millis")
+      assert.isAtMost((yield* Fiber.join(fiber)) - began, 1600)
+      assert.deepStrictEqual([inventory.objects.size, inventory.complaint()], [0, undefined])
+      let removals = 0
+      const once = removeOnce(Effect.suspend(() => (removals++ === 0 ? Effect.fail(notFound) : Effect.void)))
+      yield* Effect.flip(once)
+      yield* Effect.andThen(once, once)
+      assert.strictEqual(removals, 2)
     })
   )
 
