@@ -10,7 +10,7 @@ import type { ClusterOptions } from "./Assembly.ts"
 import { clustersDir, load } from "./ClusterState.ts"
 import { Nodes, reaches, within } from "./ClusterTests.ts"
 import { run } from "./Command.ts"
-import { get } from "./EngineApi.ts"
+import { get, request } from "./EngineApi.ts"
 import { pollUntil } from "./Poll.ts"
 import { isAlive, refOf } from "./Processes.ts"
 import { createService, service, waitRunning } from "./Services.ts"
@@ -114,7 +114,8 @@ describe("clusters", () => {
           assert.isAbove(during.processes.length, 6)
           assert.isAbove(during.cgroups.length, 0)
           yield* createService(one.manager.socket, { name: "left", image: one.image })
-          yield* waitRunning(one.manager.socket, "left", 1)
+          const [left] = yield* waitRunning(one.manager.socket, "left", 1)
+          yield* request(one.manager.socket, "POST", `/containers/${left?.containerId}/pause`)
           const refs = yield* Effect.forEach(during.processes, (pid) => refOf(Number(pid)))
           return [one, two, refs.filter((ref) => ref !== undefined)] as const
         })

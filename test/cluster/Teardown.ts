@@ -1,6 +1,6 @@
 /** Removes a cluster, complete or not, running or crashed, by its folder's name and its number. */
 
-import { readdirSync, readFileSync, rmdirSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs"
 import { basename, join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -34,6 +34,20 @@ const hierarchies = (): ReadonlyArray<string> =>
 
 const code = (error: unknown): unknown => (error instanceof Error && "code" in error ? error.code : undefined)
 
+/** The files that continue the processes of a paused container, with their content: control groups of version 1 and 2. */
+const thawing = [
+  ["freezer.state", "THAWED"],
+  ["cgroup.freeze", "0"]
+] as const
+
+/** Continues the processes of a paused container, which end by SIGKILL only then. */
+const thaw = (folder: string): void => {
+  for (const [file, content] of thawing) {
+    const path = join(folder, file)
+    if (existsSync(path)) writeFileSync(path, content)
+  }
+}
+
 /** Removes a control group with its children. Returns those that are in use. */
 const removeCgroup = (folder: string): ReadonlyArray<string> => {
   try {
@@ -44,8 +58,9 @@ const removeCgroup = (folder: string): ReadonlyArray<string> => {
     return []
   } catch (error) {
     if (code(error) === "ENOENT") return []
-    if (code(error) === "EBUSY") return [folder]
-    throw error
+    if (code(error) !== "EBUSY") throw error
+    thaw(folder)
+    return [folder]
   }
 }
 
