@@ -40,11 +40,17 @@ const thawing = [
   ["cgroup.freeze", "0"]
 ] as const
 
-/** Continues the processes of a paused container, which end by SIGKILL only then. */
+/** Continues the processes of paused containers in a control group and its children. They end by SIGKILL only then. */
 const thaw = (folder: string): void => {
-  for (const [file, content] of thawing) {
-    const path = join(folder, file)
-    if (existsSync(path)) writeFileSync(path, content)
+  try {
+    for (const [file, content] of thawing) {
+      const path = join(folder, file)
+      if (existsSync(path)) writeFileSync(path, content)
+    }
+    for (const entry of readdirSync(folder, { withFileTypes: true }))
+      if (entry.isDirectory()) thaw(join(folder, entry.name))
+  } catch (error) {
+    if (code(error) !== "ENOENT" && code(error) !== "ENODEV") throw error
   }
 }
 
@@ -58,9 +64,8 @@ const removeCgroup = (folder: string): ReadonlyArray<string> => {
     return []
   } catch (error) {
     if (code(error) === "ENOENT") return []
-    if (code(error) !== "EBUSY") throw error
-    thaw(folder)
-    return [folder]
+    if (code(error) === "EBUSY") return [folder]
+    throw error
   }
 }
 
@@ -90,6 +95,9 @@ const removeCgroups = Effect.fnUntraced(function* (dir: string) {
 
 /** Removes a cluster. Succeeds for parts that do not exist. The caller must hold the lock. */
 export const teardown = Effect.fn("Teardown.teardown")(function* (found: Found) {
+  yield* Effect.sync(() => {
+    for (const point of hierarchies()) thaw(join(point, cgroupOf(found.dir)))
+  })
   yield* killAll(processesOf(found.dir))
   if (found.state !== undefined) yield* removeNetwork(found.state.index)
   yield* removeCgroups(found.dir)

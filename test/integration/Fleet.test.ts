@@ -451,12 +451,13 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
         const letGo = Effect.forEach(own, ({ containerId }) =>
           execIn(manager.socket, containerId, ["touch", "/tmp/go"])
         )
-        let started = 0
+        // Commands start before their tunnel is open. They have their input only when it is.
+        let taken = 0
         const outputs = yield* runAll(
-          `${takesInput}; until [ -e /tmp/go ]; do sleep 0.2; done; rm /tmp/go`,
+          `${takesInput}; echo; until [ -e /tmp/go ]; do sleep 0.2; done; rm /tmp/go`,
           { stdin: Stream.make(muchInput) },
           (event) =>
-            event._tag === "Started" && ++started === replicas
+            event._tag === "Stdout" && ++taken === replicas
               ? Effect.orDie(Effect.andThen(killRelay, letGo))
               : Effect.void
         )
