@@ -56,8 +56,8 @@ const settings = {
 } satisfies Tls.SecureContextOptions
 
 /**
- * The timeout of a handshake, in milliseconds. As long as a caller waits at most: on a busy machine, a caller with many connections at once
- * takes more than ten seconds. {@link handshakeLimits} bound the connections that wait.
+ * The timeout of a handshake, in milliseconds. It is the longest time that a caller waits for an agent: on a busy machine, a caller with many
+ * connections at once takes more than ten seconds. {@link handshakeLimits} limits the connections that wait.
  */
 const handshakeTimeout = 30_000
 /** The most connections in their handshake. A caller has one at a time for each node. */

@@ -12,7 +12,7 @@ import { type Belonging, CurrentInventory, type Inventory, unreachableTimeout } 
 const latestCreation = "5 seconds"
 /**
  * The time within which a manager may deny an object of the swarm that exists. A new leader responds before it has applied the last entries
- * of its Raft log (swarmkit, `raftproxy` and `IsLeader`; seen with engine 28.5 when the leader was killed).
+ * of its Raft log (swarmkit, `raftproxy` and `IsLeader`).
  */
 const latestEntries = "1 second"
 /** Retries quickly at first, then every two seconds. */
